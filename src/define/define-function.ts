@@ -1,0 +1,57 @@
+import type { Duration } from '../lib/duration.ts'
+import type { Trigger } from '../triggers/trigger.ts'
+import type { Context } from './context.ts'
+
+type Triggers = Trigger | readonly Trigger[]
+
+/** The event that a handler receives: the union of what its triggers carry, discriminated by `type`. */
+export type EventOf<On extends Triggers> = On extends readonly (infer T)[]
+  ? T extends Trigger<infer Event>
+    ? Event
+    : never
+  : On extends Trigger<infer Event>
+    ? Event
+    : never
+
+export interface RetryPolicy {
+  /** Tries in all, the first included. Default 5. */
+  readonly attempts: number
+  /** Wait before the second try. Default `1s`. */
+  readonly delay: Duration
+  /** Each wait is this many times the one before. Default 2. */
+  readonly factor: number
+  /** No wait is longer than this. Default `5m`. */
+  readonly maxDelay: Duration
+  /** Share of each wait that is random, 0 to 1, so that failed runs do not come back together. Default 0.2. */
+  readonly jitter: number
+}
+
+export interface FunctionOptions<On extends Triggers = Triggers> {
+  /** What it runs on: one trigger or several. */
+  readonly on: On
+  /** What happens after a failed attempt; `false`: one attempt only. */
+  readonly retry?: Partial<RetryPolicy> | false
+  /** Longest one attempt may take. Default `30s`. */
+  readonly timeout?: Duration
+  /** Most attempts of this function at once, over the whole cluster. Default: no limit. */
+  readonly concurrency?: number
+  /** Events with the same key run once. By default the event's own `source` and `id`. */
+  readonly idempotencyKey?: (event: EventOf<On>) => string
+  /** Environment variables that its process gets. Default: none but `NODE_ENV`, `TZ`, `LANG`, `PATH` and `HOME`. */
+  readonly env?: readonly string[]
+  /** Name of the environment variable with the URL of `ctx.db`. Default: the ledger's database. */
+  readonly database?: string
+}
+
+export interface FunctionDefinition<On extends Triggers = Triggers, Result = unknown> {
+  readonly options: FunctionOptions<On>
+  readonly handler: (event: EventOf<On>, ctx: Context) => Result | Promise<Result>
+}
+
+/** Declares a function. Does nothing else: the broker finds it by its file, and its id is its path. */
+export function defineFunction<const On extends Triggers, Result>(
+  options: FunctionOptions<On>,
+  handler: (event: EventOf<On>, ctx: Context) => Result | Promise<Result>,
+): FunctionDefinition<On, Result> {
+  return { options, handler }
+}

@@ -1,0 +1,115 @@
+import type { Failure } from '../errors.ts'
+import type { Envelope } from '../events/envelope.ts'
+import type { Issue } from '../lib/schema.ts'
+import type { Declared } from '../triggers/trigger.ts'
+
+/** A function as the broker knows it: what its file declares, as JSON. Code and schemas stay in its own process. */
+export interface LoadedFunction {
+  /** Path under `functions/`, without the extension. */
+  readonly id: string
+  /** Path of the source file, relative to the project's folder: what messages name. */
+  readonly file: string
+  /** Absolute path of the bundle that a runner loads. */
+  readonly bundle: string
+  /** First 12 hexadecimal digits of the bundle's sha256. */
+  readonly version: string
+  readonly triggers: readonly Declared[]
+  readonly retry: ResolvedRetry
+  readonly timeoutMs: number
+  /** Most attempts at once over the whole cluster; null for no limit. */
+  readonly concurrency: number | null
+  /** Names of the environment variables that its process gets. */
+  readonly env: readonly string[]
+  /** Name of the environment variable with the URL of `ctx.db`; null for the ledger's database. */
+  readonly database: string | null
+  readonly hasIdempotencyKey: boolean
+}
+
+/** A retry policy with every default filled in, in milliseconds. */
+export interface ResolvedRetry {
+  /** Tries in all, the first included. */
+  readonly attempts: number
+  readonly delayMs: number
+  readonly factor: number
+  readonly maxDelayMs: number
+  /** Share of each wait that is random, 0 to 1. */
+  readonly jitter: number
+}
+
+export interface Invocation {
+  readonly runId: string
+  /** 1 on the first try. */
+  readonly attempt: number
+  readonly maxAttempts: number
+  readonly event: Envelope
+  /** Place in `on` of the trigger that made the event: its schemas apply. */
+  readonly trigger: number
+  /** Run with no other call in the same process: it was lost before, and may be why. */
+  readonly alone: boolean
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** One line that a function wrote, by `ctx.log` or to its console. */
+export interface LogLine {
+  readonly runId: string
+  readonly attempt: number
+  /** RFC 3339. */
+  readonly time: string
+  readonly level: LogLevel
+  readonly message: string
+  /** Further fields, JSON; null when there are none. */
+  readonly fields: Readonly<Record<string, unknown>> | null
+}
+
+/** How an attempt came out, as data: nothing thrown crosses this line. */
+export type Settled =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly failure: Failure; readonly lost: false }
+  /** The process died of something else (another call, a shutdown). Not this run's fault, so no attempt is used. */
+  | { readonly ok: false; readonly failure: Failure; readonly lost: true }
+
+/** Whether a function takes an event, and under which idempotency key. */
+export type Admission =
+  | { readonly ok: true; readonly key: string | null }
+  | { readonly ok: false; readonly issues: readonly Issue[] }
+
+/** What a running function may ask of the broker. Every method may reject; the function sees the error. */
+export interface HostCalls {
+  /** Puts a message on a queue; resolves when it is durable. */
+  send(message: HostMessage, from: { readonly functionId: string; readonly runId: string }): Promise<void>
+  /** Size and names of a stored file; rejects with TPT_NOT_FOUND. */
+  fileInfo(key: string): Promise<HostFile>
+  /** Bytes `start` to `end` (exclusive) of a stored file. At most 1 MiB a call. */
+  fileRead(id: string, start: number, end: number): Promise<Buffer>
+}
+
+export interface HostMessage {
+  readonly queue: string
+  readonly data: unknown
+  readonly key: string | null
+  readonly delayMs: number
+}
+
+export interface HostFile {
+  readonly id: string
+  readonly key: string
+  readonly size: number
+  readonly contentType: string
+  readonly sha256: string
+}
+
+/** Where user code runs. Keeps it from taking the broker down with it. */
+export interface FunctionRuntime {
+  /**
+   * Runs one attempt. Never rejects. When `signal` aborts, the function's own signal does; a second later it is
+   * killed. Settles with the abort's reason then.
+   */
+  run(fn: LoadedFunction, invocation: Invocation, signal: AbortSignal): Promise<Settled>
+  /** Checks an event against the schemas of trigger `index` and computes the idempotency key. */
+  admit(fn: LoadedFunction, event: Envelope, index: number): Promise<Admission>
+  /** Lets go of processes of versions that are not in `functions`, once their calls are done. */
+  retain(functions: readonly LoadedFunction[]): void
+  /** Kills what is left. Idempotent. */
+  close(): Promise<void>
+}

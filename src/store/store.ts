@@ -1,0 +1,177 @@
+import type { Failure } from '../errors.ts'
+import type { Envelope } from '../events/envelope.ts'
+import type { Job } from '../queue/queue.ts'
+import type { LogLine } from '../runtime/runtime.ts'
+import type { RunState } from './run-state.ts'
+
+/** A run to be made, with its event. */
+export interface NewRun {
+  /** `run_…`, made by the caller. */
+  readonly id: string
+  readonly functionId: string
+  readonly trigger: number
+  /** Runs of one function with the same key are one run; null: the event's own name. */
+  readonly idempotencyKey: string | null
+  readonly maxAttempts: number
+}
+
+export interface NewEvent {
+  /** `evt_…`, made by the caller. */
+  readonly id: string
+  readonly envelope: Envelope
+  readonly aliases: readonly string[]
+  readonly runs: readonly NewRun[]
+  readonly delayMs: number
+}
+
+export interface Acceptance {
+  /** The first delivery's id when this is a duplicate. */
+  readonly eventId: string
+  /** In the order of `runs`; for duplicates, those that exist. */
+  readonly runIds: readonly string[]
+  readonly duplicate: boolean
+  /** Runs that were made now and may start at once. */
+  readonly jobs: readonly Job[]
+}
+
+/** A run that a worker has taken: nobody else may finish it while `lease` is the newest. */
+export interface Claim {
+  readonly runId: string
+  readonly functionId: string
+  readonly lease: number
+  readonly attempt: number
+  readonly maxAttempts: number
+  readonly trigger: number
+  readonly losses: number
+  readonly event: Envelope
+}
+
+/** How one attempt ended. */
+export type Outcome =
+  | { readonly kind: 'completed'; readonly result: unknown }
+  | { readonly kind: 'retry'; readonly failure: Failure; readonly delayMs: number }
+  | { readonly kind: 'dead'; readonly failure: Failure }
+  /** Given back without using the attempt: a shutdown, or a process that died of something else. */
+  | { readonly kind: 'released'; readonly failure: Failure }
+
+export interface Finish {
+  readonly runId: string
+  readonly lease: number
+  readonly attempt: number
+  readonly outcome: Outcome
+  /** Version of the function's code. */
+  readonly version: string
+  readonly durationMs: number
+}
+
+export interface Run {
+  readonly id: string
+  readonly functionId: string
+  /** The ledger's id of the event, `evt_…`. */
+  readonly eventId: string
+  readonly state: RunState
+  readonly trigger: number
+  readonly attempt: number
+  readonly maxAttempts: number
+  readonly lease: number
+  readonly losses: number
+  readonly worker: string | null
+  readonly dueAt: Date
+  readonly createdAt: Date
+  readonly startedAt: Date | null
+  readonly finishedAt: Date | null
+  readonly result: unknown
+  readonly failure: Failure | null
+}
+
+export interface Attempt {
+  readonly lease: number
+  readonly number: number
+  readonly outcome: 'completed' | 'retry' | 'dead' | 'released' | 'lost' | 'cancelled'
+  readonly worker: string | null
+  readonly version: string | null
+  readonly startedAt: Date
+  readonly finishedAt: Date
+  readonly failure: Failure | null
+}
+
+export interface RunFilter {
+  readonly state?: RunState
+  readonly functionId?: string
+  /** Only runs older than this id: the page after the one that ended with it. */
+  readonly before?: string
+  /** Default 50, at most 500. */
+  readonly limit?: number
+}
+
+export interface WorkerInfo {
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+}
+
+export interface Lease {
+  readonly runId: string
+  readonly lease: number
+}
+
+export interface Retention {
+  /** Completed and cancelled runs, and events without open runs. At least 96 h, the window of G3. */
+  readonly runsMs: number
+  /** Dead letters. */
+  readonly deadMs: number
+}
+
+/**
+ * The ledger: which events came in, which runs they made, how each attempt ended. All times are the database's.
+ * Every method rejects with TPT_UNAVAILABLE when the database does not answer.
+ */
+export interface Store {
+  /**
+   * Saves an event with its runs, all or none; concurrent calls share a commit. An event whose name is known saves
+   * nothing and answers what the first delivery made.
+   */
+  accept(event: NewEvent): Promise<Acceptance>
+  /** The runs' jobs are on the queue. Runs that have started since are left alone. */
+  markQueued(jobs: readonly Job[]): Promise<void>
+  /** Takes a run for a worker; null if it is over, taken, not due, or started since the job was made. */
+  claim(job: Job, workerId: string): Promise<Claim | null>
+  /** Ends an attempt. False, and nothing changed, if the lease is not the newest any more: another has taken over. */
+  finish(finish: Finish): Promise<boolean>
+  /** Runs whose time has come and that are not marked as queued, oldest first. Accepted ones after a grace of 1 s. */
+  due(limit: number): Promise<readonly Job[]>
+  /** Ms until the next retrying or delayed run is due; null if there is none. */
+  nextDueMs(): Promise<number | null>
+  /** Runs marked as queued at least `olderThanMs` ago, in the order of their ids, after `after`. */
+  queued(after: string, olderThanMs: number, limit: number): Promise<readonly Job[]>
+  /** Says that a worker is alive. Answers those of its leases that are not its own any more: cancelled or taken over. */
+  heartbeat(worker: WorkerInfo, held: readonly Lease[]): Promise<readonly Lease[]>
+  /** Puts runs back that a living worker holds without knowing it, and says which. */
+  disown(workerId: string, held: readonly Lease[]): Promise<readonly Job[]>
+  /** Takes the runs of workers that have been silent for `silentMs`, and puts them back. At `maxLosses` a run is dead. */
+  reclaim(silentMs: number, maxLosses: number): Promise<readonly Job[]>
+  /** The worker stops: its runs, if any are left, are put back. */
+  leave(workerId: string): Promise<readonly Job[]>
+  appendLogs(lines: readonly LogLine[]): Promise<void>
+
+  run(runId: string): Promise<Run | null>
+  runs(filter: RunFilter): Promise<readonly Run[]>
+  event(eventId: string): Promise<{ readonly envelope: Envelope; readonly receivedAt: Date } | null>
+  attempts(runId: string): Promise<readonly Attempt[]>
+  logs(runId: string): Promise<readonly LogLine[]>
+  /** How many runs each function has in each state; final ones of the last 24 h only. */
+  stats(): Promise<readonly { readonly functionId: string; readonly state: RunState; readonly count: number }[]>
+
+  /** Starts a dead or cancelled run again with all its attempts. Null if it is neither. */
+  replay(runId: string): Promise<Job | null>
+  /** Ends a run that is not over. False if it is. */
+  cancel(runId: string): Promise<boolean>
+  /** Removes what is older than the retention, in small batches. Answers how many events went. */
+  retire(retention: Retention): Promise<number>
+
+  /** Calls back with the id of each run that this process has finished. */
+  onFinished(listener: (runId: string) => void): () => void
+  /** Round trip in ms, and how far the database's clock is ahead of ours. */
+  ping(): Promise<{ readonly ms: number; readonly clockOffsetMs: number }>
+  close(): Promise<void>
+}

@@ -1,0 +1,87 @@
+import type { Envelope } from '../events/envelope.ts'
+import type { Schema } from '../lib/schema.ts'
+
+/**
+ * A declaration: which events a function wants. Plain data but for `schemas`, safe to import anywhere; the adapter
+ * of the same `kind` makes it happen. The broker sees it as JSON, with `schemas` reduced to the names of its paths.
+ */
+export interface Trigger<Event extends Envelope = Envelope> {
+  readonly kind: string
+  /** How people name it in logs and listings: `POST /orders`, `orders insert`. */
+  readonly label: string
+  /** Which parts of the event each schema describes, as a dotted path: `data`, `request.query`, `change.before`. */
+  readonly schemas: Readonly<Record<string, Schema>>
+  /** Carries the event type to the handler. Never set at run time. */
+  readonly '~event'?: Event
+}
+
+/** A trigger as it leaves the function's process: JSON, `schemas` as the list of paths that have one. */
+export type Declared<T extends Trigger = Trigger> = Omit<T, 'schemas' | '~event' | '~sent'> & {
+  readonly schemas: readonly string[]
+}
+
+/** One trigger of one function: the unit that an adapter listens for and the broker routes by. */
+export interface Subscription<T extends Trigger = Trigger> {
+  readonly functionId: string
+  /** Place of the trigger in the function's `on`. */
+  readonly index: number
+  readonly trigger: Declared<T>
+}
+
+export interface EmitOptions {
+  /** Runs may not start earlier than this long from now. Default 0. */
+  readonly delayMs?: number
+  /**
+   * What happens to an event that a function's schema does not accept. `refuse` (default): nothing is stored, and
+   * emit rejects with TPT_EVENT_INVALID and the issues. `keep`: it is stored, and its run becomes a dead letter; for
+   * sources that cannot be told "no", such as a committed row.
+   */
+  readonly invalid?: 'refuse' | 'keep'
+  /** More names of the same occurrence. An event with any name that is known is a duplicate. */
+  readonly aliases?: readonly string[]
+}
+
+/**
+ * Resolves once the event is durable, with one run per subscription. Only then may the adapter acknowledge.
+ * Waiting for it is the back-pressure.
+ *
+ * @throws TappetError TPT_EVENT_INVALID (see `invalid`), TPT_UNAVAILABLE when the ledger does not answer within 2 s,
+ *   TPT_SHUTDOWN while stopping. Nothing was promised then; a repeat with the same id is safe.
+ */
+export type Emit = (
+  event: Envelope,
+  subscriptions: readonly Subscription[],
+  options?: EmitOptions,
+) => Promise<Accepted>
+
+export interface Accepted {
+  /** The ledger's id of the event, `evt_…`. */
+  readonly eventId: string
+  /** One per subscription; those of the first delivery when this one is a duplicate. */
+  readonly runIds: readonly string[]
+  /** The ledger already had an event with this `source` and `id`. */
+  readonly duplicate: boolean
+}
+
+/** The extension point. A new event source is a folder with a declaration, a normalizer and one of these. */
+export interface TriggerAdapter<T extends Trigger = Trigger> {
+  readonly kind: T['kind']
+  /**
+   * Resolves when events can arrive. A declaration that cannot be served is reported through `problems`, and the
+   * others are served. Rejects only if the source as a whole cannot be had.
+   */
+  start(subscriptions: readonly Subscription<T>[], emit: Emit): Promise<void>
+  /** Replaces the subscriptions while running, without a gap for those that stay. */
+  update(subscriptions: readonly Subscription<T>[]): Promise<void>
+  /** Declarations that are not served at the moment, and why. */
+  problems(): readonly TriggerProblem[]
+  /** Takes no more in, then resolves when every started `emit` has settled. Idempotent. */
+  stop(): Promise<void>
+}
+
+export interface TriggerProblem {
+  readonly functionId: string
+  readonly label: string
+  /** What was expected, what is there: one sentence. */
+  readonly message: string
+}
