@@ -1,0 +1,39 @@
+import { TappetError } from '../errors.ts'
+import type { Issue } from '../lib/schema.ts'
+
+/** What every refusal of ours looks like on the wire. `issues` only where a schema said no. */
+export interface ErrorBody {
+  readonly error: {
+    readonly code: string
+    readonly message: string
+    readonly hint: string
+    readonly issues?: readonly Issue[]
+  }
+}
+
+export function errorBody({ code, message, hint, issues }: TappetError): ErrorBody {
+  return { error: { code, message, hint, ...(issues.length > 0 && { issues }) } }
+}
+
+/** Headers that belong to a status: when to come back, or how to prove who you are. */
+export function errorHeaders(status: number, code: string): Record<string, string> {
+  if (status === 503) return { 'retry-after': '1' }
+  if (code === 'TPT_UNAUTHORIZED') return { 'www-authenticate': 'Bearer' }
+  return {}
+}
+
+/** Our errors as they are, Fastify's refusals by their status, and nothing at all of what any other error says. */
+export function asTappetError(error: unknown): TappetError {
+  if (error instanceof TappetError) return error
+  const { code, statusCode } = (error ?? {}) as {
+    readonly code?: unknown
+    readonly statusCode?: unknown
+  }
+  if (typeof code === 'string' && code.startsWith('FST_')) {
+    if (statusCode === 413) return new TappetError('TPT_EVENT_TOO_LARGE', 'The body is too large.')
+    if (statusCode === 415)
+      return new TappetError('TPT_CONTENT_TYPE', 'The Content-Type header is not a media type.')
+    if (statusCode === 400) return new TappetError('TPT_REQUEST_INVALID', 'The URL or a header is malformed.')
+  }
+  return new TappetError('TPT_INTERNAL', 'Something failed inside the broker.')
+}

@@ -1,0 +1,168 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
+
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+
+import { CODES, TappetError } from '../errors.ts'
+import type { Logger } from '../lib/log.ts'
+import { drain } from './body.ts'
+import { asTappetError, errorBody, errorHeaders } from './error-body.ts'
+
+/**
+ * The one HTTP server of a process. Admin routes, uploads and the HTTP trigger register on it before it listens.
+ *
+ * No body is read for them: every content type arrives as the untouched stream `request.raw`; `readBody` collects it.
+ */
+export type HttpServer = FastifyInstance
+export type HttpRequest = FastifyRequest
+export type HttpReply = FastifyReply
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** A `preHandler` that lets only holders of an admin key through. */
+    readonly authorize: (request: FastifyRequest) => Promise<void>
+    /** How long `readBody` waits for a whole body, in ms. */
+    readonly requestTimeoutMs: number
+  }
+}
+
+export interface ServerOptions {
+  /** Admin keys in clear. None: every admin route answers 401. */
+  readonly keys: readonly string[]
+  readonly logger: Logger
+  /** How long a request's body may take to arrive where `readBody` reads it. Default 30 s. */
+  readonly requestTimeoutMs?: number
+}
+
+const HEADERS_TIMEOUT_MS = 10_000
+/** Longer than the 60 s after which load balancers close idle connections: they must be the ones to close. */
+const KEEP_ALIVE_TIMEOUT_MS = 72_000
+/** A connection on which no byte moves. Longer than the longest `wait` of an HTTP trigger. */
+const CONNECTION_TIMEOUT_MS = 360_000
+const MAX_CONNECTIONS = 10_000
+const MAX_HEADER_BYTES = 16_384
+const MAX_HEADERS = 100
+const LINGER_MS = 1_000
+const LINGER_BYTES = 16 * 1_048_576
+
+export function createServer({ keys, logger, requestTimeoutMs = 30_000 }: ServerOptions): HttpServer {
+  const server = fastify({
+    logger: false,
+    trustProxy: false,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    // Node's own limit would cut long uploads: `readBody` has a deadline, uploads have a lowest speed.
+    requestTimeout: 0,
+    http: {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: 1_000,
+      insecureHTTPParser: false,
+      keepAlive: true,
+    },
+    routerOptions: { maxParamLength: 1_024 },
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: (error, request, reply) => void refuse(error, request, reply, logger),
+  })
+  server.server.maxConnections = MAX_CONNECTIONS
+  server.server.maxHeadersCount = MAX_HEADERS
+
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser('*', (_request, _stream, done) => done(null))
+  server.decorate('authorize', authorizer(keys))
+  server.decorate('requestTimeoutMs', requestTimeoutMs)
+  server.setErrorHandler((error, request, reply) => refuse(error, request, reply, logger))
+  server.setNotFoundHandler((request) => {
+    const asked = `${request.method} ${request.url.slice(0, 200)}`
+    throw new TappetError('TPT_ROUTE_NOT_FOUND', `There is no route for ${asked}.`)
+  })
+  closeConnections(server)
+  return server
+}
+
+/** Every cause gets the same answer, after the same work. */
+function authorizer(keys: readonly string[]): (request: FastifyRequest) => Promise<void> {
+  const digests = keys.filter((key) => key !== '').map(digest)
+  return async (request) => {
+    const given = digest(/^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
+    let known = false
+    for (const key of digests) known = timingSafeEqual(key, given) || known
+    if (!known) throw new TappetError('TPT_UNAUTHORIZED', 'This needs an admin key.')
+  }
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {
+  const known = asTappetError(error)
+  if (known.code === 'TPT_INTERNAL')
+    logger.error({ err: error, route: request.routeOptions.url }, 'request failed')
+  if (known.code === 'TPT_SHUTDOWN') reply.header('connection', 'close')
+  return reply
+    .code(known.status)
+    .headers(errorHeaders(known.status, known.code))
+    .type('application/json')
+    .send(JSON.stringify(errorBody(known)))
+}
+
+/** Answers what is not HTTP, too many headers, or headers that never end. There is no request object yet. */
+function refuseConnection(error: Error & { readonly code?: string }, socket: Socket): void {
+  const { _httpMessage: response } = socket as {
+    readonly _httpMessage?: { readonly headersSent: boolean }
+  }
+  if (error.code === 'ECONNRESET' || !socket.writable || response?.headersSent) return void socket.destroy()
+  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+  const code = late ? 'TPT_REQUEST_TIMEOUT' : 'TPT_REQUEST_INVALID'
+  const large = error.code === 'HPE_HEADER_OVERFLOW'
+  const status = large
+    ? '431 Request Header Fields Too Large'
+    : late
+      ? '408 Request Timeout'
+      : '400 Bad Request'
+  const message = large
+    ? `The headers are larger than ${MAX_HEADER_BYTES} bytes.`
+    : 'This is not an HTTP/1.1 request.'
+  const text = late ? 'The headers did not arrive in time.' : message
+  const body = JSON.stringify({ error: { code, message: text, hint: CODES[code].hint } })
+  const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}`
+  socket.end(`${head}\r\nConnection: close\r\n\r\n${body}`, () => socket.destroy())
+}
+
+/**
+ * Closes a connection after its response when the server is closing, or when the response came before the request's
+ * body had: then the rest of the body is read and dropped for a while, because closing earlier resets the connection
+ * and the client would never see the response.
+ */
+function closeConnections(server: FastifyInstance): void {
+  let closing = false
+  server.addHook('preClose', async () => {
+    closing = true
+  })
+  server.addHook('onSend', async ({ raw }, reply, payload) => {
+    await Promise.resolve() // the end of a body that came with its headers is known only now
+    if (closing) reply.header('connection', 'close')
+    if (raw.complete || !hasBody(raw)) return payload
+    reply.header('connection', 'close')
+    if (typeof payload !== 'string' && !Buffer.isBuffer(payload)) return payload
+    reply.header('content-length', Buffer.byteLength(payload))
+    return Readable.from(lingering(payload, raw), { objectMode: false })
+  })
+  server.addHook('onResponse', async () => {
+    if (closing) setImmediate(() => server.server.closeIdleConnections())
+  })
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+async function* lingering(payload: string | Buffer, raw: IncomingMessage): AsyncGenerator<string | Buffer> {
+  yield payload
+  await drain(raw, LINGER_BYTES, LINGER_MS)
+}
