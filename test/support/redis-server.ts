@@ -19,9 +19,22 @@ export async function startRedis(): Promise<RedisServer | null> {
   if (found === undefined) return null
   const folder = await mkdtemp(join(tmpdir(), 'tappet-redis-'))
   const port = await freePort()
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no']
+  const args = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    folder,
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+  ]
   const child = spawn(found, args, { stdio: 'ignore', detached: true })
-  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()).once('error', () => resolve()))
+  const gone = new Promise<void>((resolve) =>
+    child.once('close', () => resolve()).once('error', () => resolve()),
+  )
   child.unref()
   const stop = async (): Promise<void> => {
     child.ref()

@@ -11,7 +11,8 @@ import { startRedis } from './redis-server.ts'
 export const TEST_DATABASE_PREFIX = 'tappet_test_'
 
 /** Why a test that needs Redis is skipped. */
-export const noRedis = 'no Redis: TAPPET_TEST_REDIS_URL and REDIS_URL are unset and redis-server is not on PATH'
+export const noRedis =
+  'no Redis: TAPPET_TEST_REDIS_URL and REDIS_URL are unset and redis-server is not on PATH'
 
 export interface TestDatabase {
   readonly url: string
@@ -59,7 +60,11 @@ async function dropDatabase(maintenance: string, name: string): Promise<void> {
       `select application_name, state, left(query, 200) as query from pg_stat_activity
        where datname = '${name}' and backend_type = 'client backend'`,
     )
-  const closed = eventually(async () => (await connected()).length === 0, `connections to ${name} to end`, 3_000)
+  const closed = eventually(
+    async () => (await connected()).length === 0,
+    `connections to ${name} to end`,
+    3_000,
+  )
   const open = await closed.then(() => [], connected)
   await query(maintenance, `drop database if exists ${name} with (force)`)
   if (open.length > 0) throw new Error(`${name}: left open by the test: ${JSON.stringify(open)}`)
