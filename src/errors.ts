@@ -17,8 +17,18 @@ export interface ErrorInfo {
 /** Every error of our own. A test keeps this table, `docs/errors.md` and the code equal. */
 export const CODES = {
   TPT_CONFIG_INVALID: info('operator', false, 500, 'Correct the environment variable or flag that is named.'),
-  TPT_FOLDER_READONLY: info('operator', false, 500, 'Make the folder writable, or choose another with --cwd.'),
-  TPT_ALREADY_RUNNING: info('operator', false, 409, 'Stop the other process first, or work in another folder.'),
+  TPT_FOLDER_READONLY: info(
+    'operator',
+    false,
+    500,
+    'Make the folder writable, or choose another with --cwd.',
+  ),
+  TPT_ALREADY_RUNNING: info(
+    'operator',
+    false,
+    409,
+    'Stop the other process first, or work in another folder.',
+  ),
   TPT_PORT_TAKEN: info('operator', false, 409, 'Choose another port with --port or PORT.'),
   TPT_POSTGRES_EMBEDDED: info('operator', false, 500, 'Set DATABASE_URL to a Postgres of your own.'),
   TPT_MIGRATION_FAILED: info('operator', false, 500, 'Read the cause; the database is as it was before.'),
@@ -40,16 +50,36 @@ export const CODES = {
   TPT_CONFLICT: info('sender', false, 409, 'Look at the current state first.'),
   TPT_STORAGE_FULL: info('operator', true, 507, 'Free some disk space.'),
   TPT_BACKPRESSURE: info('operator', true, 503, 'Try again after the seconds in Retry-After.'),
-  TPT_UNAVAILABLE: info('system', true, 503, 'Check that Postgres and Redis can be reached: `tappet doctor`.'),
+  TPT_UNAVAILABLE: info(
+    'system',
+    true,
+    503,
+    'Check that Postgres and Redis can be reached: `tappet doctor`.',
+  ),
   TPT_SHUTDOWN: info('system', true, 503, 'Send it again; another process takes it.'),
   TPT_TIMEOUT: info('author', true, 504, 'Raise `timeout`, or honour `ctx.signal` and do less.'),
-  TPT_FUNCTION_FAILED: info('author', true, 500, 'Read the run’s log, correct the function and replay the run.'),
+  TPT_FUNCTION_FAILED: info(
+    'author',
+    true,
+    500,
+    'Read the run’s log, correct the function and replay the run.',
+  ),
   TPT_FUNCTION_CRASHED: info('author', true, 500, 'Read the run’s log for what the process said last.'),
   TPT_FUNCTION_LOAD: info('author', true, 500, 'Run the file by itself, or read the stack.'),
   TPT_RESULT_INVALID: info('author', false, 500, 'Return what JSON can hold, within the size limit.'),
-  TPT_INSTANCE_LOST: info('system', true, 503, 'Nothing to do: the run is tried again without using an attempt.'),
+  TPT_INSTANCE_LOST: info(
+    'system',
+    true,
+    503,
+    'Nothing to do: the run is tried again without using an attempt.',
+  ),
   TPT_LEASE_LOST: info('system', true, 503, 'Nothing to do: another worker has taken the run over.'),
-  TPT_RUN_LOST_TOO_OFTEN: info('operator', false, 500, 'Look why workers die while this run is on them, then replay it.'),
+  TPT_RUN_LOST_TOO_OFTEN: info(
+    'operator',
+    false,
+    500,
+    'Look why workers die while this run is on them, then replay it.',
+  ),
   TPT_TRIGGER_FAILED: info('operator', true, 500, 'Read the cause; `tappet doctor` checks the source.'),
   TPT_INTERNAL: info('system', false, 500, 'Please report it, with the log around it.'),
 } as const satisfies Record<string, ErrorInfo>
@@ -67,7 +97,11 @@ export class TappetError extends Error {
   /** What a schema said, for TPT_EVENT_INVALID. */
   readonly issues: readonly Issue[]
 
-  constructor(code: ErrorCode, message: string, options: ErrorOptions & { readonly issues?: readonly Issue[] } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: ErrorOptions & { readonly issues?: readonly Issue[] } = {},
+  ) {
     super(message, options)
     this.code = code
     this.issues = options.issues ?? []
@@ -121,7 +155,11 @@ const MAX_STACK = 16_000
 /** Reads a thrown value by its properties, not its class: it may come from another copy of this module. */
 export function toFailure(thrown: unknown, nowMs = Date.now()): Failure {
   const error = asError(thrown)
-  const { code, retryable, after } = error as { code?: unknown; retryable?: unknown; after?: unknown }
+  const { code, retryable, after } = error as {
+    code?: unknown
+    retryable?: unknown
+    after?: unknown
+  }
   return {
     name: String(error.name || 'Error').slice(0, 200),
     message: String(error.message).slice(0, MAX_MESSAGE),

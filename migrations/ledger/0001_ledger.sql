@@ -8,7 +8,7 @@ create table tappet.events (
   event_id    text not null,
   type        text not null,
   subject     text,
-  time        timestamptz not null,
+  time        text not null,                                -- RFC 3339, as the source gave it
   payload     json not null,                                -- data, and the kind's own noun: request, change, message
   received_at timestamptz not null default now()
 );

@@ -19,10 +19,16 @@ const SECRETS = ['authorization', 'cookie', 'password', 'secret', 'token', 'url'
 
 /** The process's log, on stderr: JSON lines, or readable ones. */
 export function createLogger({ level, format }: LogOptions): Logger {
-  const redact = { paths: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' }
+  const redact = {
+    paths: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+    censor: '[redacted]',
+  }
   const base = { level, redact, base: null, timestamp: pino.stdTimeFunctions.isoTime }
   if (format === 'json') return pino(base, pino.destination({ dest: 2, sync: true }))
-  const target = { target: 'pino-pretty', options: { destination: 2, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' } }
+  const target = {
+    target: 'pino-pretty',
+    options: { destination: 2, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' },
+  }
   return pino({ ...base, transport: target })
 }
 

@@ -43,7 +43,10 @@ export interface LoopOptions {
  * Repeats `body`, `everyMs` after it ended, or sooner when woken; never twice at once. What it throws goes to
  * `onError`, and it goes on.
  */
-export function startLoop(body: (signal: AbortSignal) => Promise<void>, { everyMs, onError }: LoopOptions): Loop {
+export function startLoop(
+  body: (signal: AbortSignal) => Promise<void>,
+  { everyMs, onError }: LoopOptions,
+): Loop {
   const stopping = new AbortController()
   let sleeping: AbortController | null = null
   let woken = true

@@ -63,7 +63,11 @@ async function readMigrations(set: MigrationSet): Promise<readonly Migration[]> 
   )
 }
 
-async function applyMissing(client: ClientBase, set: MigrationSet, wanted: readonly Migration[]): Promise<string[]> {
+async function applyMissing(
+  client: ClientBase,
+  set: MigrationSet,
+  wanted: readonly Migration[],
+): Promise<string[]> {
   await client.query('select pg_advisory_xact_lock($1)', [LOCK])
   await client.query(`
     create schema if not exists tappet;
@@ -97,11 +101,21 @@ async function readApplied(client: ClientBase, set: MigrationSet): Promise<Map<s
   return new Map(rows.map(({ name, checksum }) => [name, checksum]))
 }
 
-async function applyOne(client: ClientBase, set: MigrationSet, { name, sql, checksum }: Migration): Promise<void> {
+async function applyOne(
+  client: ClientBase,
+  set: MigrationSet,
+  { name, sql, checksum }: Migration,
+): Promise<void> {
   try {
     await client.query(sql)
-    await client.query('insert into tappet.migrations (set, name, checksum) values ($1, $2, $3)', [set, name, checksum])
+    await client.query('insert into tappet.migrations (set, name, checksum) values ($1, $2, $3)', [
+      set,
+      name,
+      checksum,
+    ])
   } catch (cause) {
-    throw new TappetError('TPT_MIGRATION_FAILED', `migrations/${set}/${name}: ${String(cause)}`, { cause })
+    throw new TappetError('TPT_MIGRATION_FAILED', `migrations/${set}/${name}: ${String(cause)}`, {
+      cause,
+    })
   }
 }

@@ -160,7 +160,9 @@ export interface Store {
   attempts(runId: string): Promise<readonly Attempt[]>
   logs(runId: string): Promise<readonly LogLine[]>
   /** How many runs each function has in each state; final ones of the last 24 h only. */
-  stats(): Promise<readonly { readonly functionId: string; readonly state: RunState; readonly count: number }[]>
+  stats(): Promise<
+    readonly { readonly functionId: string; readonly state: RunState; readonly count: number }[]
+  >
 
   /** Starts a dead or cancelled run again with all its attempts. Null if it is neither. */
   replay(runId: string): Promise<Job | null>

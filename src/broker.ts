@@ -1,0 +1,117 @@
+import { TappetError } from './errors.ts'
+import { type Envelope, MAX_ATTRIBUTE } from './events/envelope.ts'
+import { newId } from './lib/id.ts'
+import type { Issue } from './lib/schema.ts'
+import type { Logger } from './lib/log.ts'
+import type { FunctionRuntime, LoadedFunction } from './runtime/runtime.ts'
+import type { NewRun, Store } from './store/store.ts'
+import type { Accepted, Emit, EmitOptions, Subscription } from './triggers/trigger.ts'
+import type { Dispatcher } from './worker/dispatcher.ts'
+
+export interface BrokerDeps {
+  readonly store: Store
+  readonly runtime: FunctionRuntime
+  readonly dispatcher: Dispatcher
+  readonly logger: Logger
+  readonly findFunction: (functionId: string) => LoadedFunction | undefined
+}
+
+/** The way in. */
+export interface Broker {
+  /**
+   * Checks an event against the functions that want it, saves it with one run for each, and only then lets the
+   * adapter acknowledge. A broker that dies before the runs are queued leaves them in the ledger for the sweep.
+   */
+  readonly emit: Emit
+  /** Refuses new events with TPT_SHUTDOWN, and resolves when those under way have settled. */
+  stop(): Promise<void>
+}
+
+export function createBroker(deps: BrokerDeps): Broker {
+  const { store, dispatcher } = deps
+  const underWay = new Set<Promise<unknown>>()
+  let stopping = false
+
+  const take = async (
+    event: Envelope,
+    subscriptions: readonly Subscription[],
+    { delayMs = 0, invalid = 'refuse', aliases = [] }: EmitOptions = {},
+  ): Promise<Accepted> => {
+    checkAttributes(event)
+    const runs = await Promise.all(
+      subscriptions.map((subscription) => admit(event, subscription, invalid, deps)),
+    )
+    const envelope = event
+    const acceptance = await store.accept({ id: newId('evt'), envelope, aliases, runs, delayMs })
+    dispatcher.enqueue(acceptance.jobs)
+    if (delayMs > 0) dispatcher.expect(delayMs)
+    const { eventId, runIds, duplicate } = acceptance
+    return { eventId, runIds, duplicate }
+  }
+
+  return {
+    async emit(event, subscriptions, options) {
+      if (stopping) throw new TappetError('TPT_SHUTDOWN', 'this process takes no more events')
+      const accepted = take(event, subscriptions, options)
+      underWay.add(accepted)
+      return accepted.finally(() => underWay.delete(accepted))
+    },
+    async stop() {
+      stopping = true
+      await Promise.allSettled(underWay)
+    },
+  }
+}
+
+function checkAttributes(event: Envelope): void {
+  const issues = (['id', 'source', 'type', 'subject'] as const).flatMap((name): Issue[] => {
+    const value = event[name]
+    if (name === 'subject' && value === undefined) return []
+    if (
+      typeof value === 'string' &&
+      value.length > 0 &&
+      value.length <= MAX_ATTRIBUTE &&
+      !value.includes('\u0000')
+    )
+      return []
+    return [{ path: `/${name}`, message: `must be 1 to ${MAX_ATTRIBUTE} characters without NUL` }]
+  })
+  if (issues.length > 0) throw invalidEvent(issues)
+}
+
+/** Asks the function's own process whether it takes the event: its schemas and its key are user code. */
+async function admit(
+  event: Envelope,
+  { functionId, index, trigger }: Subscription,
+  invalid: 'refuse' | 'keep',
+  { findFunction, runtime, logger }: BrokerDeps,
+): Promise<NewRun> {
+  const fn = findFunction(functionId)
+  if (!fn) throw new TappetError('TPT_FUNCTION_NOT_FOUND', `there is no function ${functionId}`)
+  const run = {
+    id: newId('run'),
+    functionId,
+    trigger: index,
+    idempotencyKey: null,
+    maxAttempts: fn.retry.attempts,
+  }
+  const mustCheck = invalid === 'refuse' && trigger.schemas.length > 0
+  if (!mustCheck && !fn.hasIdempotencyKey) return run
+
+  const admission = await runtime.admit(fn, event, index).catch((error: unknown) => {
+    if (invalid === 'refuse') throw error
+    return { ok: false as const, issues: [{ path: '', message: String(error) }] }
+  })
+  if (admission.ok) return { ...run, idempotencyKey: admission.key }
+  if (invalid === 'refuse') throw invalidEvent(admission.issues)
+  logger.warn(
+    { function: functionId, event: event.id, issues: admission.issues },
+    'stored an event that does not fit',
+  )
+  return run
+}
+
+function invalidEvent(issues: readonly Issue[]): TappetError {
+  const what = issues.map(({ path, message }) => `${path || '/'}: ${message}`).join('; ')
+  return new TappetError('TPT_EVENT_INVALID', what, { issues })
+}

@@ -1,0 +1,143 @@
+import type { Pool } from 'pg'
+import type { Job } from '../../queue/queue.ts'
+import type { Claim, Finish, Lease, WorkerInfo } from '../store.ts'
+import { query } from './pool.ts'
+import { type ClaimRow, type JobRow, toClaim, toJob } from './rows.ts'
+
+/** Rows are locked in the order of their ids everywhere, so that batches of several processes never dead-lock. */
+const CLAIM = `
+  with wanted as (
+    select r.id from tappet.runs r join unnest($1::text[], $2::int[]) as j(id, lease) on j.id = r.id
+     where r.lease = j.lease and r.state in ('accepted', 'queued', 'retrying') and r.due_at <= now()
+     order by r.id for update of r
+  ), taken as (
+    update tappet.runs r
+       set state = 'running', attempt = attempt + 1, lease = lease + 1, worker = $3, started_at = now()
+      from wanted w where w.id = r.id
+    returning r.id, r.event, r.function_id, r.lease, r.attempt, r.max_attempts, r.trigger, r.losses
+  )
+  select t.id, t.function_id, t.lease, t.attempt, t.max_attempts, t.trigger, t.losses,
+         e.event_id, e.source, e.type, e.subject, e.time, e.payload
+    from taken t join tappet.events e on e.id = t.event`
+
+export async function claimAll(
+  pool: Pool,
+  jobs: readonly Job[],
+  workerId: string,
+): Promise<(Claim | null)[]> {
+  const rows = await query<ClaimRow>(pool, 'claim', CLAIM, [
+    jobs.map(({ runId }) => runId),
+    jobs.map(({ lease }) => lease),
+    workerId,
+  ])
+  const claims = new Map(rows.map((row) => [row.id, row]))
+  return jobs.map(({ runId }) => {
+    const row = claims.get(runId)
+    claims.delete(runId)
+    return row ? toClaim(row) : null
+  })
+}
+
+/** `released`: the attempt was not used; a shutdown is not counted as a loss either. */
+const FINISH = `
+  with outcome as (
+    select * from unnest($1::text[], $2::int[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::boolean[])
+      as o(id, lease, kind, delay_ms, result, failure, version, loss)
+  ), held as (
+    select r.id, r.worker from tappet.runs r join outcome o on o.id = r.id
+     where r.lease = o.lease and r.state = 'running' order by r.id for update of r
+  ), ended as (
+    update tappet.runs r
+       set state = case o.kind when 'completed' then 'completed' when 'dead' then 'dead'
+                               when 'retry' then 'retrying' else 'queued' end,
+           attempt = r.attempt - (o.kind = 'released')::int,
+           losses = r.losses + o.loss::int,
+           due_at = now() + o.delay_ms * interval '1 ms',
+           queued_at = case when o.kind = 'released' then now() else r.queued_at end,
+           finished_at = case when o.kind in ('completed', 'dead') then now() end,
+           worker = null, result = o.result::json, failure = o.failure::json
+      from outcome o join held h on h.id = o.id where o.id = r.id
+    returning r.id, o.lease, o.kind, o.failure, o.version, h.worker, r.started_at,
+              r.attempt + (o.kind = 'released')::int as number
+  ), recorded as (
+    insert into tappet.attempts (run, lease, number, outcome, worker, version, started_at, failure)
+    select id, lease, number, kind, worker, version, started_at, failure::json from ended
+  )
+  select id from ended`
+
+export async function finishAll(pool: Pool, finishes: readonly Finish[]): Promise<boolean[]> {
+  const rows = await query<{ id: string }>(pool, 'finish', FINISH, [
+    finishes.map(({ runId }) => runId),
+    finishes.map(({ lease }) => lease),
+    finishes.map(({ outcome }) => outcome.kind),
+    finishes.map(({ outcome }) => (outcome.kind === 'retry' ? outcome.delayMs : 0)),
+    finishes.map(({ outcome }) =>
+      outcome.kind === 'completed' ? JSON.stringify(outcome.result ?? null) : null,
+    ),
+    finishes.map(({ outcome }) => (outcome.kind === 'completed' ? null : JSON.stringify(outcome.failure))),
+    finishes.map(({ version }) => version),
+    finishes.map(({ outcome }) => outcome.kind === 'released' && outcome.failure.code !== 'TPT_SHUTDOWN'),
+  ])
+  const ended = new Set(rows.map(({ id }) => id))
+  return finishes.map(({ runId }) => ended.has(runId))
+}
+
+const BEAT = `
+  insert into tappet.workers (id, host, pid) values ($1, $2, $3)
+  on conflict (id) do update set heartbeat_at = now()`
+
+const NOT_MINE = `
+  select h.id, h.lease from unnest($2::text[], $3::int[]) as h(id, lease)
+   where not exists (
+     select from tappet.runs r where r.id = h.id and r.lease = h.lease and r.state = 'running' and r.worker = $1)`
+
+export async function beat(pool: Pool, worker: WorkerInfo, held: readonly Lease[]): Promise<Lease[]> {
+  await query(pool, 'beat', BEAT, [worker.id, worker.host, worker.pid])
+  if (held.length === 0) return []
+  const rows = await query<{ id: string; lease: number }>(pool, 'not-mine', NOT_MINE, [
+    worker.id,
+    ...columns(held),
+  ])
+  return rows.map(({ id, lease }) => ({ runId: id, lease }))
+}
+
+/** Five seconds of grace: a claim that has been committed may still be on its way to the worker. */
+const DISOWN = `
+  with lost as (
+    select id, lease, attempt, started_at from tappet.runs r
+     where worker = $1 and state = 'running' and started_at < now() - interval '5 s'
+       and not exists (select from unnest($2::text[], $3::int[]) as h(id, lease) where h.id = r.id and h.lease = r.lease)
+     order by id for update
+  )`
+
+const LEFT = `
+  with lost as (
+    select id, lease, attempt, started_at from tappet.runs where worker = $1 and state = 'running' order by id for update
+  )`
+
+/** A run whose worker is gone goes back without having used an attempt. */
+export const PUT_BACK = `
+  , back as (
+    update tappet.runs r set state = 'queued', attempt = r.attempt - 1, worker = null, due_at = now(), queued_at = now()
+      from lost l where l.id = r.id
+    returning r.id, r.function_id, r.lease
+  ), recorded as (
+    insert into tappet.attempts (run, lease, number, outcome, worker, started_at)
+    select id, lease, attempt, 'lost', $1, started_at from lost
+  )
+  select id, function_id, lease from back`
+
+export async function disown(pool: Pool, workerId: string, held: readonly Lease[]): Promise<Job[]> {
+  const rows = await query<JobRow>(pool, 'disown', DISOWN + PUT_BACK, [workerId, ...columns(held)])
+  return rows.map(toJob)
+}
+
+export async function leave(pool: Pool, workerId: string): Promise<Job[]> {
+  const rows = await query<JobRow>(pool, 'leave', LEFT + PUT_BACK, [workerId])
+  await query(pool, 'leave-worker', 'delete from tappet.workers where id = $1', [workerId])
+  return rows.map(toJob)
+}
+
+function columns(leases: readonly Lease[]): [string[], number[]] {
+  return [leases.map(({ runId }) => runId), leases.map(({ lease }) => lease)]
+}

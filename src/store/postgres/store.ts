@@ -1,0 +1,128 @@
+import { EventEmitter } from 'node:events'
+import type { Pool } from 'pg'
+import { TappetError } from '../../errors.ts'
+import { createBatcher } from '../../lib/batch.ts'
+import { withDeadline } from '../../lib/service.ts'
+import type { Job } from '../../queue/queue.ts'
+import type { Acceptance, Claim, Finish, NewEvent, Store } from '../store.ts'
+import { acceptAll, acceptNamed } from './accept.ts'
+import { beat, claimAll, disown, finishAll, leave } from './lease.ts'
+import { isBadValue, query, toStoreError } from './pool.ts'
+import * as read from './read.ts'
+import * as sweep from './sweep.ts'
+
+const ACCEPT_DEADLINE_MS = 2_000
+const MAX_BATCH = 200
+
+interface ClaimItem {
+  readonly job: Job
+  readonly workerId: string
+}
+
+/** The ledger in Postgres. Concurrent calls share a statement and its commit; the pool is the store's from now on. */
+export function createPostgresStore(pool: Pool): Store {
+  const finished = new EventEmitter().setMaxListeners(0)
+  const accepting = createBatcher<NewEvent, Acceptance>({
+    flush: (events) => acceptAll(pool, events),
+    maxItems: MAX_BATCH,
+    parallel: 2,
+    retryAlone: isBadValue,
+  })
+  const claiming = createBatcher<ClaimItem, Claim | null>({
+    flush: (items) => claimForEach(pool, items),
+    maxItems: MAX_BATCH,
+    parallel: 2,
+  })
+  const finishing = createBatcher<Finish, boolean>({
+    flush: (finishes) => finishAll(pool, finishes),
+    maxItems: MAX_BATCH,
+    parallel: 2,
+    retryAlone: isBadValue,
+  })
+
+  return {
+    accept: (event) => {
+      const stored = event.aliases.length > 0 ? acceptNamed(pool, event) : accepting.add(event)
+      return withDeadline(stored, ACCEPT_DEADLINE_MS, tooSlow)
+    },
+    markQueued: (jobs) => sweep.markQueued(pool, jobs),
+    claim: (job, workerId) => claiming.add({ job, workerId }),
+    async finish(finish) {
+      const ended = await finishing.add(finish)
+      const { kind } = finish.outcome
+      if (ended && (kind === 'completed' || kind === 'dead')) finished.emit('run', finish.runId)
+      return ended
+    },
+    due: (limit) => sweep.due(pool, limit),
+    nextDueMs: () => sweep.nextDueMs(pool),
+    queued: (after, olderThanMs, limit) => sweep.queued(pool, after, olderThanMs, limit),
+    heartbeat: (worker, held) => beat(pool, worker, held),
+    disown: (workerId, held) => disown(pool, workerId, held),
+    reclaim: (silentMs, maxLosses) => sweep.reclaim(pool, silentMs, maxLosses),
+    leave: (workerId) => leave(pool, workerId),
+    appendLogs: (lines) => read.appendLogs(pool, lines),
+
+    run: (runId) => read.run(pool, runId),
+    runs: (filter) => read.runs(pool, filter),
+    event: (eventId) => read.event(pool, eventId),
+    attempts: (runId) => read.attempts(pool, runId),
+    logs: (runId) => read.logs(pool, runId),
+    stats: () => read.stats(pool),
+
+    replay: (runId) => sweep.replay(pool, runId),
+    async cancel(runId) {
+      const cancelled = await sweep.cancel(pool, runId)
+      if (cancelled) finished.emit('run', runId)
+      return cancelled
+    },
+    retire: (retention) => sweep.retire(pool, retention),
+
+    onFinished(listener) {
+      finished.on('run', listener)
+      return () => finished.off('run', listener)
+    },
+    ping: () => ping(pool),
+    async close() {
+      await Promise.all([accepting.settled(), claiming.settled(), finishing.settled()])
+      await pool.end()
+    },
+  }
+}
+
+function tooSlow(): Error {
+  return new TappetError(
+    'TPT_UNAVAILABLE',
+    `Postgres did not store the event within ${ACCEPT_DEADLINE_MS} ms`,
+  )
+}
+
+/** A batch is of one worker as a rule; tests may run several on one store. */
+async function claimForEach(pool: Pool, items: readonly ClaimItem[]): Promise<(Claim | null)[]> {
+  const claims = new Map<ClaimItem, Claim | null>()
+  for (const workerId of new Set(items.map((item) => item.workerId))) {
+    const own = items.filter((item) => item.workerId === workerId)
+    const taken = await claimAll(
+      pool,
+      own.map(({ job }) => job),
+      workerId,
+    )
+    own.forEach((item, i) => claims.set(item, taken[i] ?? null))
+  }
+  return items.map((item) => claims.get(item) ?? null)
+}
+
+async function ping(pool: Pool): Promise<{ ms: number; clockOffsetMs: number }> {
+  const startedMs = Date.now()
+  const started = performance.now()
+  const asked = query<{ ms: string }>(
+    pool,
+    'ping',
+    'select extract(epoch from clock_timestamp()) * 1000 as ms',
+  )
+  const late = (): Error => new TappetError('TPT_UNAVAILABLE', 'Postgres did not answer within 2 s')
+  const [row] = await withDeadline(asked, 2_000, late).catch((error: unknown) => {
+    throw toStoreError(error)
+  })
+  const ms = performance.now() - started
+  return { ms, clockOffsetMs: Number(row?.ms) - (startedMs + ms / 2) }
+}

@@ -1,0 +1,134 @@
+import type { Pool } from 'pg'
+import type { Job } from '../../queue/queue.ts'
+import type { Retention } from '../store.ts'
+import { query } from './pool.ts'
+import { type JobRow, toJob } from './rows.ts'
+
+/** Only runs that have not started since: the worker is usually faster than this statement. */
+const MARK_QUEUED = `
+  with marked as (
+    select r.id from tappet.runs r join unnest($1::text[], $2::int[]) as j(id, lease) on j.id = r.id and j.lease = r.lease
+     where r.state in ('accepted', 'retrying') order by r.id for update of r
+  )
+  update tappet.runs r set state = 'queued', queued_at = now() from marked m where m.id = r.id`
+
+export async function markQueued(pool: Pool, jobs: readonly Job[]): Promise<void> {
+  if (jobs.length === 0) return
+  await query(pool, 'mark-queued', MARK_QUEUED, [
+    jobs.map(({ runId }) => runId),
+    jobs.map(({ lease }) => lease),
+  ])
+}
+
+/** A run that was accepted just now is about to be queued by the one who accepted it. */
+const DUE = `
+  select id, function_id, lease from tappet.runs
+   where state in ('accepted', 'retrying') and due_at <= now()
+     and (state = 'retrying' or due_at > created_at or created_at < now() - interval '1 s')
+   order by due_at limit $1`
+
+export async function due(pool: Pool, limit: number): Promise<Job[]> {
+  return (await query<JobRow>(pool, 'due', DUE, [limit])).map(toJob)
+}
+
+const NEXT_DUE = `
+  select extract(epoch from min(due_at) - now()) * 1000 as ms from tappet.runs
+   where state in ('accepted', 'retrying') and due_at > now()`
+
+export async function nextDueMs(pool: Pool): Promise<number | null> {
+  const [row] = await query<{ ms: string | null }>(pool, 'next-due', NEXT_DUE)
+  return row?.ms === null || row === undefined ? null : Math.max(0, Number(row.ms))
+}
+
+const QUEUED = `
+  select id, function_id, lease from tappet.runs
+   where state = 'queued' and id > $1 and queued_at <= now() - $2 * interval '1 ms' order by id limit $3`
+
+export async function queued(pool: Pool, after: string, olderThanMs: number, limit: number): Promise<Job[]> {
+  return (await query<JobRow>(pool, 'queued', QUEUED, [after, olderThanMs, limit])).map(toJob)
+}
+
+const RECLAIM = `
+  with lost as (
+    select r.id, r.lease, r.attempt, r.started_at, r.worker, r.losses + 1 >= $2 as hopeless
+      from tappet.runs r left join tappet.workers w on w.id = r.worker
+     where r.state = 'running' and (w.id is null or w.heartbeat_at < now() - $1 * interval '1 ms')
+     order by r.id limit 1000 for update of r skip locked
+  ), back as (
+    update tappet.runs r
+       set state = case when l.hopeless then 'dead' else 'queued' end, attempt = r.attempt - 1, losses = r.losses + 1,
+           worker = null, due_at = now(), queued_at = now(), finished_at = case when l.hopeless then now() end,
+           failure = case when l.hopeless then json_build_object('name', 'TappetError', 'message',
+             'its worker was lost ' || $2::text || ' times while this run was on it', 'stack', null,
+             'code', 'TPT_RUN_LOST_TOO_OFTEN', 'retryable', false, 'retryAfterMs', null) end
+      from lost l where l.id = r.id
+    returning r.id, r.function_id, r.lease, r.state
+  ), recorded as (
+    insert into tappet.attempts (run, lease, number, outcome, worker, started_at)
+    select id, lease, attempt, 'lost', worker, started_at from lost
+  )
+  select id, function_id, lease from back where state = 'queued'`
+
+const FORGET_WORKERS = `delete from tappet.workers where heartbeat_at < now() - interval '1 h'`
+
+export async function reclaim(pool: Pool, silentMs: number, maxLosses: number): Promise<Job[]> {
+  const rows = await query<JobRow>(pool, 'reclaim', RECLAIM, [silentMs, maxLosses])
+  if (rows.length > 0) await query(pool, 'forget-workers', FORGET_WORKERS)
+  return rows.map(toJob)
+}
+
+const REPLAY = `
+  update tappet.runs
+     set state = 'queued', attempt = 0, losses = 0, due_at = now(), queued_at = now(), finished_at = null, failure = null
+   where id = $1 and state in ('dead', 'cancelled') returning id, function_id, lease`
+
+export async function replay(pool: Pool, runId: string): Promise<Job | null> {
+  const [row] = await query<JobRow>(pool, 'replay', REPLAY, [runId])
+  return row ? toJob(row) : null
+}
+
+const CANCEL = `
+  with open as (
+    select id, lease, attempt, worker, started_at, state from tappet.runs
+     where id = $1 and state in ('accepted', 'queued', 'running', 'retrying') for update
+  ), ended as (
+    update tappet.runs r set state = 'cancelled', finished_at = now(), worker = null from open o where o.id = r.id
+  ), recorded as (
+    insert into tappet.attempts (run, lease, number, outcome, worker, started_at)
+    select id, lease, attempt, 'cancelled', worker, started_at from open where state = 'running'
+  )
+  select id from open`
+
+export async function cancel(pool: Pool, runId: string): Promise<boolean> {
+  return (await query(pool, 'cancel', CANCEL, [runId])).length > 0
+}
+
+const RETIRE = `
+  with old as (
+    select e.id from tappet.events e
+     where e.received_at < now() - $1 * interval '1 ms'
+       and not exists (
+         select from tappet.runs r where r.event = e.id and (
+           r.finished_at is null or r.finished_at > now() - $1 * interval '1 ms'
+           or (r.state = 'dead' and r.finished_at > now() - $2 * interval '1 ms')))
+     order by e.received_at limit 1000
+  ), old_runs as (
+    delete from tappet.runs where event in (select id from old) returning id
+  ), old_attempts as (
+    delete from tappet.attempts where run in (select id from old_runs)
+  ), old_logs as (
+    delete from tappet.logs where run in (select id from old_runs)
+  ), old_aliases as (
+    delete from tappet.event_aliases where received_at < now() - $1 * interval '1 ms' and event in (select id from old)
+  )
+  delete from tappet.events where id in (select id from old) returning id`
+
+/** A thousand events a statement, so that no lock is held for long. */
+export async function retire(pool: Pool, { runsMs, deadMs }: Retention): Promise<number> {
+  let total = 0
+  for (;;) {
+    const gone = (await query(pool, 'retire', RETIRE, [runsMs, deadMs])).length
+    total += gone
+    if (gone < 1_000) return total
+  }
+}

@@ -1,0 +1,124 @@
+import { TappetError, toFailure } from '../errors.ts'
+import type { Logger } from '../lib/log.ts'
+import { pause } from '../lib/service.ts'
+import type { Job } from '../queue/queue.ts'
+import type { FunctionRuntime, LoadedFunction, Settled } from '../runtime/runtime.ts'
+import type { Claim, Finish, Outcome, Store } from '../store/store.ts'
+import { decide } from './retry.ts'
+
+export interface AttemptDeps {
+  readonly store: Store
+  readonly runtime: FunctionRuntime
+  readonly workerId: string
+  readonly logger: Logger
+  /** Notes that this worker holds the lease; the signal aborts when it must let go. */
+  readonly hold: (claim: Claim) => { readonly signal: AbortSignal; release(): void }
+  readonly random: () => number
+}
+
+/** What the worker does about an attempt that is over: nothing, look for it when it is due, or queue it again. */
+export type Aftermath =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'due'; readonly inMs: number }
+  | { readonly kind: 'again'; readonly job: Job }
+
+/** One try at one run: take the lease, run the function, decide, write it down. */
+export async function runAttempt(fn: LoadedFunction, job: Job, deps: AttemptDeps): Promise<Aftermath> {
+  const claim = await deps.store.claim(job, deps.workerId)
+  if (!claim) return { kind: 'none' }
+
+  const held = deps.hold(claim)
+  const started = performance.now()
+  try {
+    const settled = await runWithDeadline(fn, claim, held.signal, deps.runtime)
+    const outcome = decide(settled, claim, fn.retry, deps.random())
+    const { runId, lease, attempt } = claim
+    const durationMs = performance.now() - started
+    const finish = { runId, lease, attempt, outcome, version: fn.version, durationMs }
+    const ended = await writeDown(finish, held.signal, deps)
+    tell(deps.logger, claim, outcome, durationMs, ended)
+    return ended ? aftermath(claim, outcome) : { kind: 'none' }
+  } finally {
+    held.release()
+  }
+}
+
+async function runWithDeadline(
+  fn: LoadedFunction,
+  claim: Claim,
+  stop: AbortSignal,
+  runtime: FunctionRuntime,
+): Promise<Settled> {
+  const deadline = new AbortController()
+  const late = new TappetError('TPT_TIMEOUT', `${fn.id}: no result within its timeout of ${fn.timeoutMs} ms`)
+  const timer = setTimeout(() => deadline.abort(late), fn.timeoutMs)
+  const { runId, attempt, maxAttempts, event, trigger, losses } = claim
+  try {
+    const invocation = { runId, attempt, maxAttempts, event, trigger, alone: losses > 0 }
+    return await runtime.run(fn, invocation, AbortSignal.any([deadline.signal, stop]))
+  } catch (error) {
+    // The port says that it never rejects: a bug of ours must not cost the author an attempt.
+    return { ok: false, lost: true, failure: toFailure(error) }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const RETRY_WRITE_MS = 250
+
+/**
+ * The outcome is written down as soon as the ledger answers, however long that takes; only a lost lease, which the
+ * ledger would refuse, ends the waiting.
+ */
+async function writeDown(
+  finish: Finish,
+  stop: AbortSignal,
+  { store, logger }: AttemptDeps,
+): Promise<boolean> {
+  for (let outcome = finish.outcome; ;) {
+    try {
+      return await store.finish({ ...finish, outcome })
+    } catch (error) {
+      if (!(error instanceof TappetError) || error.code !== 'TPT_UNAVAILABLE') {
+        if (outcome.kind !== 'completed') throw error
+        outcome = { kind: 'dead', failure: unstorable(error) }
+      } else if (stop.aborted) {
+        return false
+      } else {
+        logger.debug(
+          { run: finish.runId, error: error.message },
+          'waiting for Postgres to write an outcome down',
+        )
+        await pause(RETRY_WRITE_MS, stop)
+      }
+    }
+  }
+}
+
+function unstorable(error: unknown): ReturnType<typeof toFailure> {
+  return toFailure(new TappetError('TPT_RESULT_INVALID', `the result cannot be stored: ${String(error)}`))
+}
+
+function aftermath({ runId, functionId, lease }: Claim, outcome: Outcome): Aftermath {
+  if (outcome.kind === 'retry') return { kind: 'due', inMs: outcome.delayMs }
+  if (outcome.kind === 'released') return { kind: 'again', job: { runId, functionId, lease } }
+  return { kind: 'none' }
+}
+
+function tell(logger: Logger, claim: Claim, outcome: Outcome, durationMs: number, ended: boolean): void {
+  const fields = {
+    run: claim.runId,
+    function: claim.functionId,
+    attempt: `${claim.attempt}/${claim.maxAttempts}`,
+    ms: Math.round(durationMs),
+    ...('failure' in outcome && {
+      error: outcome.failure.message,
+      code: outcome.failure.code ?? undefined,
+    }),
+    ...(outcome.kind === 'retry' && { retryInMs: outcome.delayMs }),
+  }
+  if (!ended) return logger.warn(fields, 'run finished, but its lease was gone: another worker has it')
+  if (outcome.kind === 'completed') return logger.info(fields, 'run completed')
+  if (outcome.kind === 'dead') return logger.error(fields, 'run is dead')
+  logger.warn(fields, outcome.kind === 'retry' ? 'attempt failed' : 'run given back')
+}

@@ -1,0 +1,58 @@
+import type { Failure } from '../errors.ts'
+import { isFinal } from '../store/run-state.ts'
+import type { Run, Store } from '../store/store.ts'
+
+export interface RunEnd {
+  readonly state: 'completed' | 'dead' | 'cancelled'
+  readonly result: unknown
+  readonly failure: Failure | null
+}
+
+const FIRST_LOOK_MS = 50
+const MAX_LOOK_MS = 250
+
+/**
+ * Waits for a run to be over: at once when a worker of this process ends it, within a quarter of a second when it is
+ * another's. Null at the deadline.
+ */
+export function createAwaitRun(store: Store): (runId: string, timeoutMs: number) => Promise<RunEnd | null> {
+  const waiting = new Map<string, Set<() => void>>()
+  store.onFinished((runId) => {
+    for (const look of waiting.get(runId) ?? []) look()
+  })
+
+  return (runId, timeoutMs) =>
+    new Promise((resolve) => {
+      const until = performance.now() + timeoutMs
+      let lookMs = FIRST_LOOK_MS
+      let timer: NodeJS.Timeout | undefined
+      let done = false
+
+      const settle = (end: RunEnd | null): void => {
+        done = true
+        clearTimeout(timer)
+        const others = waiting.get(runId)
+        others?.delete(look)
+        if (others?.size === 0) waiting.delete(runId)
+        resolve(end)
+      }
+      const look = async (): Promise<void> => {
+        clearTimeout(timer)
+        const run = await store.run(runId).catch(() => null)
+        if (done) return
+        if (run && isFinal(run.state)) return settle(toEnd(run))
+        const leftMs = until - performance.now()
+        if (leftMs <= 0) return settle(null)
+        timer = setTimeout(look, Math.min(lookMs, leftMs))
+        lookMs = Math.min(lookMs * 2, MAX_LOOK_MS)
+      }
+
+      const others = waiting.get(runId) ?? new Set()
+      waiting.set(runId, others.add(look))
+      void look()
+    })
+}
+
+function toEnd({ state, result, failure }: Run): RunEnd {
+  return { state: state as RunEnd['state'], result, failure }
+}

@@ -1,0 +1,155 @@
+import type { Logger } from '../lib/log.ts'
+import { type Loop, startLoop } from '../lib/service.ts'
+import type { Job, Queue } from '../queue/queue.ts'
+import type { Store } from '../store/store.ts'
+import { MAX_LOSSES } from './retry.ts'
+
+export interface DispatcherDeps {
+  readonly store: Store
+  readonly queue: Queue
+  readonly logger: Logger
+  /** A worker that was silent for this long is lost. Default 8 s: with the sweep, runs start elsewhere within 15 s. */
+  readonly silentMs?: number
+  /** Default 2 s. */
+  readonly sweepMs?: number
+}
+
+/**
+ * Keeps the queue equal to what the ledger says may run: jobs are added as events are accepted and as retries come due;
+ * the sweep adds what was lost on the way, and takes runs from workers that are gone. Any number of processes do this
+ * at once without harm.
+ */
+export interface Dispatcher {
+  /** Adds jobs soon. Never rejects: what cannot be added now is found by the sweep. */
+  enqueue(jobs: readonly Job[]): void
+  /** Some run is due in this many ms. */
+  expect(inMs: number): void
+  start(): void
+  stop(): Promise<void>
+}
+
+const PAGE = 500
+/** Workers are most often faster: the mark is then not needed at all. */
+const MARK_AFTER_MS = 150
+/** A job that was added may not be visible in the queue yet. */
+const SETTLE_MS = 5_000
+const MAX_PAGES_A_SWEEP = 40
+
+export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+  const { store, queue, logger, silentMs = 8_000, sweepMs = 2_000 } = deps
+  let unmarked: Job[] = []
+  let marking: NodeJS.Timeout | null = null
+  let loops: { due: Loop; sweep: Loop } | null = null
+  let unsubscribe = (): void => undefined
+  const timers = new Set<NodeJS.Timeout>()
+  const sweeper = createSweeper(deps, silentMs)
+
+  const complain = (what: string) => (error: unknown) =>
+    logger.warn({ error: error instanceof Error ? error.message : String(error) }, what)
+
+  const mark = async (): Promise<void> => {
+    marking = null
+    const jobs = unmarked
+    unmarked = []
+    await store.markQueued(jobs)
+  }
+
+  const enqueue = (jobs: readonly Job[]): void => {
+    if (jobs.length === 0) return
+    void queue.add(jobs).then(
+      () => {
+        unmarked.push(...jobs)
+        marking ??= setTimeout(
+          () => void mark().catch(complain('could not mark runs as queued')),
+          MARK_AFTER_MS,
+        )
+      },
+      (error: unknown) =>
+        logger.debug({ error: String(error) }, 'the queue takes no jobs; the sweep will add them'),
+    )
+  }
+
+  const expect = (inMs: number): void => {
+    if (inMs > 60_000) return
+    const timer = setTimeout(() => {
+      timers.delete(timer)
+      loops?.due.wake()
+    }, inMs + 1)
+    timers.add(timer)
+  }
+
+  const addDue = async (): Promise<void> => {
+    for (let page = PAGE; page === PAGE;) {
+      const jobs = await store.due(PAGE)
+      page = jobs.length
+      await queue.add(jobs)
+      await store.markQueued(jobs)
+    }
+    const next = await store.nextDueMs()
+    if (next !== null && next < 1_000) expect(next)
+  }
+
+  return {
+    enqueue,
+    expect,
+    start() {
+      loops = {
+        due: startLoop(addDue, {
+          everyMs: 1_000,
+          onError: complain('could not queue the runs that are due'),
+        }),
+        sweep: startLoop(sweeper, { everyMs: sweepMs, onError: complain('could not sweep') }),
+      }
+      unsubscribe = queue.onReconnect(() => loops?.sweep.wake())
+    },
+    async stop() {
+      unsubscribe()
+      for (const timer of timers) clearTimeout(timer)
+      if (marking) clearTimeout(marking)
+      await Promise.all([loops?.due.stop(), loops?.sweep.stop()])
+      await mark().catch(() => undefined)
+    },
+  }
+}
+
+/** One round: put back what lost workers held, and add queued runs that the queue does not know. */
+function createSweeper(
+  { store, queue, logger }: DispatcherDeps,
+  silentMs: number,
+): (stop: AbortSignal) => Promise<void> {
+  let after = ''
+  let steadySince = performance.now()
+
+  const reclaim = async (): Promise<void> => {
+    // After an outage of Postgres every worker looks silent: let them show first that they are alive.
+    if (performance.now() - steadySince < silentMs) return
+    const jobs = await store.reclaim(silentMs, MAX_LOSSES)
+    if (jobs.length === 0) return
+    logger.warn({ runs: jobs.length }, 'took runs over from workers that are gone')
+    await queue.add(jobs)
+  }
+
+  const addMissing = async (stop: AbortSignal): Promise<void> => {
+    for (let page = 0; page < MAX_PAGES_A_SWEEP && !stop.aborted; page++) {
+      const jobs = await store.queued(after, SETTLE_MS, PAGE)
+      after = jobs.length < PAGE ? '' : (jobs.at(-1)?.runId ?? '')
+      const missing = await queue.missing(jobs)
+      if (missing.length > 0) {
+        logger.warn({ runs: missing.length }, 'put runs on the queue that it had lost')
+        await queue.add(missing)
+      }
+      if (missing.length === 0 || after === '') return
+    }
+  }
+
+  return async (stop) => {
+    try {
+      await store.ping()
+    } catch (error) {
+      steadySince = performance.now()
+      throw error
+    }
+    await reclaim()
+    await addMissing(stop)
+  }
+}

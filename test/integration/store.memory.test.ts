@@ -1,0 +1,4 @@
+import { createMemoryStore } from '../../src/store/memory.ts'
+import { conformsToStore } from '../conformance/store.ts'
+
+conformsToStore('the memory store', async () => createMemoryStore())

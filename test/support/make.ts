@@ -1,0 +1,56 @@
+import type { Envelope } from '../../src/events/envelope.ts'
+import { newId } from '../../src/lib/id.ts'
+import type { LoadedFunction } from '../../src/runtime/runtime.ts'
+import type { NewEvent, NewRun } from '../../src/store/store.ts'
+
+export function makeEnvelope(more: Partial<Envelope> = {}): Envelope {
+  const id = newId('msg')
+  return {
+    specversion: '1.0',
+    id,
+    source: '/test',
+    type: 'queue.message',
+    time: '2026-11-23T10:00:00Z',
+    data: {},
+    ...more,
+  }
+}
+
+export function makeRun(more: Partial<NewRun> = {}): NewRun {
+  return {
+    id: newId('run'),
+    functionId: 'orders/place',
+    trigger: 0,
+    idempotencyKey: null,
+    maxAttempts: 3,
+    ...more,
+  }
+}
+
+export function makeEvent(more: Partial<NewEvent> = {}): NewEvent {
+  return {
+    id: newId('evt'),
+    envelope: makeEnvelope(),
+    aliases: [],
+    runs: [makeRun()],
+    delayMs: 0,
+    ...more,
+  }
+}
+
+export function makeFunction(more: Partial<LoadedFunction> = {}): LoadedFunction {
+  return {
+    id: 'orders/place',
+    file: 'functions/orders/place.ts',
+    bundle: '/nowhere.mjs',
+    version: '000000000000',
+    triggers: [],
+    retry: { attempts: 3, delayMs: 50, factor: 2, maxDelayMs: 1_000, jitter: 0 },
+    timeoutMs: 5_000,
+    concurrency: null,
+    env: [],
+    database: null,
+    hasIdempotencyKey: false,
+    ...more,
+  }
+}
