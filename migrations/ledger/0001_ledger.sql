@@ -115,7 +115,8 @@ create table tappet.schedules (
   spec        text not null,                                -- changes with anything that changes the ticks
   next_at     timestamptz,
   previous_at timestamptz,
-  skipped     bigint not null default 0                     -- ticks left out by catch-up or overlap
+  skipped     bigint not null default 0,                    -- ticks left out by catch-up or overlap
+  served_at   timestamptz not null default now()            -- when a process last said that it has this spec
 );
 create index schedules_due on tappet.schedules (next_at);
 
