@@ -32,7 +32,7 @@ export function createAwaitRun(store: Store): (runId: string, timeoutMs: number)
         done = true
         clearTimeout(timer)
         const others = waiting.get(runId)
-        others?.delete(look)
+        others?.delete(wake)
         if (others?.size === 0) waiting.delete(runId)
         resolve(end)
       }
@@ -43,12 +43,13 @@ export function createAwaitRun(store: Store): (runId: string, timeoutMs: number)
         if (run && isFinal(run.state)) return settle(toEnd(run))
         const leftMs = until - performance.now()
         if (leftMs <= 0) return settle(null)
-        timer = setTimeout(look, Math.min(lookMs, leftMs))
+        timer = setTimeout(() => void look(), Math.min(lookMs, leftMs))
         lookMs = Math.min(lookMs * 2, MAX_LOOK_MS)
       }
 
+      const wake = (): void => void look()
       const others = waiting.get(runId) ?? new Set()
-      waiting.set(runId, others.add(look))
+      waiting.set(runId, others.add(wake))
       void look()
     })
 }

@@ -1,13 +1,13 @@
-import { hostname } from 'node:os'
 import { TappetError } from '../errors.ts'
 import { newId } from '../lib/id.ts'
 import type { Logger } from '../lib/log.ts'
-import { type Loop, pause, startLoop } from '../lib/service.ts'
+import { pause } from '../lib/service.ts'
 import type { Consumer, Job, Queue } from '../queue/queue.ts'
 import type { FunctionRuntime, LoadedFunction } from '../runtime/runtime.ts'
-import type { Claim, Lease, Store } from '../store/store.ts'
-import { type AttemptDeps, runAttempt } from './attempt.ts'
+import type { Store } from '../store/store.ts'
+import { runAttempt } from './attempt.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import { createLeases } from './leases.ts'
 
 export interface WorkerDeps {
   readonly store: Store
@@ -33,41 +33,22 @@ export interface Worker {
   stop(graceMs: number): Promise<void>
 }
 
-interface Held {
-  readonly lease: number
-  readonly controller: AbortController
-}
-
 interface Served {
   fn: LoadedFunction
   readonly consumer: Consumer
 }
 
-export function createWorker(deps: WorkerDeps): Worker {
-  const { store, queue, runtime, dispatcher, logger, concurrency = 10, heartbeatMs = 2_000 } = deps
-  const id = newId('wrk')
-  const info = { id, host: hostname(), pid: process.pid }
-  const held = new Map<string, Held>()
-  const served = new Map<string, Served>()
-  let heart: Loop | null = null
-  let stopped: Promise<void> | null = null
+/** How long functions get to honour their signal when the grace is over, and to be written down. */
+const GIVE_BACK_MS = 3_000
 
-  const hold = ({ runId, lease }: Claim): ReturnType<AttemptDeps['hold']> => {
-    const controller = new AbortController()
-    held.set(runId, { lease, controller })
-    return {
-      signal: controller.signal,
-      release: () => held.get(runId)?.lease === lease && held.delete(runId),
-    }
-  }
-  const attemptDeps: AttemptDeps = {
-    store,
-    runtime,
-    workerId: id,
-    logger,
-    hold,
-    random: deps.random ?? Math.random,
-  }
+export function createWorker(deps: WorkerDeps): Worker {
+  const { store, queue, dispatcher, concurrency = 10, heartbeatMs = 2_000, random = Math.random } = deps
+  const id = newId('wrk')
+  const onDisowned = dispatcher.enqueue
+  const leases = createLeases({ store, workerId: id, heartbeatMs, logger: deps.logger, onDisowned })
+  const attemptDeps = { ...deps, workerId: id, hold: leases.hold, random }
+  const served = new Map<string, Served>()
+  let stopped: Promise<void> | null = null
 
   const work = async (functionId: string, job: Job): Promise<void> => {
     const fn = served.get(functionId)?.fn
@@ -77,24 +58,6 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (next.kind === 'again') dispatcher.enqueue([next.job])
   }
 
-  const beat = async (): Promise<void> => {
-    const leases = [...held].map(([runId, { lease }]): Lease => ({ runId, lease }))
-    for (const { runId, lease } of await store.heartbeat(info, leases)) letGo(runId, lease)
-    const unknown = await store.disown(
-      id,
-      [...held].map(([runId, { lease }]) => ({ runId, lease })),
-    )
-    dispatcher.enqueue(unknown)
-  }
-
-  const letGo = (runId: string, lease: number): void => {
-    const mine = held.get(runId)
-    if (mine?.lease !== lease) return
-    mine.controller.abort(
-      new TappetError('TPT_LEASE_LOST', `run ${runId} was cancelled, or another worker has it`),
-    )
-  }
-
   const startServing = async (fn: LoadedFunction): Promise<void> => {
     const known = served.get(fn.id)
     if (known && known.fn.concurrency === fn.concurrency) {
@@ -102,11 +65,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       return
     }
     await known?.consumer.stop()
-    const options = {
-      functionId: fn.id,
-      concurrency: Math.min(concurrency, fn.concurrency ?? concurrency),
-      limit: fn.concurrency,
-    }
+    const local = Math.min(concurrency, fn.concurrency ?? concurrency)
+    const options = { functionId: fn.id, concurrency: local, limit: fn.concurrency }
     const consumer = await queue.consume(options, (job) => work(fn.id, job))
     served.set(fn.id, { fn, consumer })
   }
@@ -117,29 +77,24 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 
   const finish = async (graceMs: number): Promise<void> => {
-    const consumers = Promise.all([...served.values()].map(({ consumer }) => consumer.stop()))
+    const consumers = Promise.allSettled([...served.values()].map(({ consumer }) => consumer.stop()))
     await Promise.race([consumers, pause(graceMs)])
-    const shutdown = new TappetError('TPT_SHUTDOWN', 'the worker stops; the run goes on elsewhere')
-    for (const { controller } of held.values()) controller.abort(shutdown)
-    await Promise.race([consumers, pause(3_000)])
-    await heart?.stop()
+    leases.abortAll(new TappetError('TPT_SHUTDOWN', 'the worker stops; the run goes on elsewhere'))
+    await Promise.race([consumers, pause(GIVE_BACK_MS)])
+    await leases.stop()
     const left = await store.leave(id).catch(() => [])
-    if (left.length > 0) await queue.add(left).catch(() => undefined)
+    await queue.add(left).catch(() => undefined)
   }
 
   return {
     id,
     async serve(functions) {
-      if (!heart) {
-        await store.heartbeat(info, [])
-        const onError = (error: unknown): void => logger.debug({ error: String(error) }, 'no heartbeat')
-        heart = startLoop(beat, { everyMs: heartbeatMs, onError })
-      }
+      await leases.start()
       const wanted = new Set(functions.map((fn) => fn.id))
       const gone = [...served.keys()].filter((functionId) => !wanted.has(functionId))
       await Promise.all([...gone.map(stopServing), ...functions.map(startServing)])
     },
-    busy: () => held.size,
+    busy: leases.count,
     stop: (graceMs) => (stopped ??= finish(graceMs)),
   }
 }

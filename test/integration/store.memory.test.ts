@@ -1,4 +1,4 @@
-import { createMemoryStore } from '../../src/store/memory.ts'
+import { createMemoryStore } from '../../src/store/memory/store.ts'
 import { conformsToStore } from '../conformance/store.ts'
 
 conformsToStore('the memory store', async () => createMemoryStore())

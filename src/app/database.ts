@@ -1,0 +1,74 @@
+import type { Pool } from 'pg'
+import type { Config } from '../config.ts'
+import { startEmbeddedPostgres } from '../embedded/postgres.ts'
+import { TappetError } from '../errors.ts'
+import type { Logger } from '../lib/log.ts'
+import { migrate } from '../store/migrate.ts'
+import { createPool, query, toStoreError } from '../store/postgres/pool.ts'
+
+/** The ledger's database: of our own, or the one that was given. */
+export interface Database {
+  readonly url: string
+  readonly kind: 'embedded' | 'given'
+  readonly version: string
+  readonly pool: Pool
+  /** Stops the server if it is our own. The pool is the store's to close. */
+  stop(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  readonly config: Config
+  readonly logger: Logger
+  readonly onProgress: (message: string) => void
+}
+
+/** Starts or finds it, checks that it keeps what it confirms, and brings the ledger up to date. */
+export async function openDatabase({ config, logger, onProgress }: DatabaseOptions): Promise<Database> {
+  const embedded =
+    config.databaseUrl === null
+      ? await startEmbeddedPostgres({ folder: `${config.stateFolder}/pg`, onProgress })
+      : null
+  const url = embedded?.url ?? config.databaseUrl ?? ''
+  const pool = createPool({ url, logger, max: 20 })
+  try {
+    const version = await checkServer(pool, config)
+    await migrateLedger(pool, onProgress)
+    const stop = async (): Promise<void> => embedded?.stop()
+    return { url, kind: embedded ? 'embedded' : 'given', version, pool, stop }
+  } catch (error) {
+    await pool.end()
+    await embedded?.stop()
+    throw toStoreError(error)
+  }
+}
+
+const MIN_VERSION = 130_000
+const SETTINGS = `
+  select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
+         array(select name from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit')
+                and setting = 'off') as off`
+
+async function checkServer(pool: Pool, { durability }: Config): Promise<string> {
+  const [server] = await query<{ version: string; number: number; off: string[] }>(pool, 'settings', SETTINGS)
+  if (!server || server.number < MIN_VERSION) {
+    throw new TappetError(
+      'TPT_CONFIG_INVALID',
+      `DATABASE_URL: expected Postgres 13 or newer, got ${server?.version}`,
+    )
+  }
+  if (durability === 'strict' && server.off.length > 0) {
+    const message = `Postgres may lose what it confirmed: ${server.off.join(', ')} is off; TAPPET_DURABILITY=fast accepts that`
+    throw new TappetError('TPT_DURABILITY', message)
+  }
+  return server.version.split(' ')[0] ?? server.version
+}
+
+async function migrateLedger(pool: Pool, onProgress: (message: string) => void): Promise<void> {
+  const client = await pool.connect()
+  try {
+    const { applied } = await migrate(client, 'ledger')
+    if (applied.length > 0) onProgress(`ledger: applied ${applied.join(', ')}`)
+  } finally {
+    client.release()
+  }
+}

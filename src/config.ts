@@ -1,0 +1,145 @@
+import { resolve } from 'node:path'
+import * as z from 'zod'
+import { TappetError } from './errors.ts'
+import { type Duration, toMs } from './lib/duration.ts'
+
+/** What one process may do. Every role may run any number of times. */
+export const ROLES = ['http', 'triggers', 'worker'] as const
+export type Role = (typeof ROLES)[number]
+
+/** Everything that the environment decides, read once. Nothing else in `src` reads `process.env`. */
+export interface Config {
+  /** The project's folder, absolute. */
+  readonly root: string
+  /** What Tappet keeps between starts: `.tappet/` in the project's folder. */
+  readonly stateFolder: string
+  readonly host: string
+  readonly port: number
+  /** Null: an embedded Postgres in the state folder. */
+  readonly databaseUrl: string | null
+  /** Null: the queue is on Postgres. */
+  readonly redisUrl: string | null
+  readonly redisPrefix: string | null
+  readonly roles: readonly Role[]
+  /** Most attempts of one function at once in this process. */
+  readonly concurrency: number
+  /** Null: a key is made at the first start and kept in the state folder. */
+  readonly adminToken: string | null
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  readonly logFormat: 'json' | 'pretty'
+  readonly shutdownTimeoutMs: number
+  readonly retentionMs: number
+  readonly deadRetentionMs: number
+  readonly durability: 'strict' | 'fast'
+  /** Names this project among others on one database. */
+  readonly project: string
+  /** Any variable: secrets and URLs that declarations name, and what functions are given. */
+  readonly variable: (name: string) => string | undefined
+}
+
+/** What the command line says beside the environment; it wins. */
+export interface ConfigOverrides {
+  readonly root?: string
+  readonly host?: string
+  readonly port?: number
+  readonly roles?: readonly Role[]
+  readonly logLevel?: Config['logLevel']
+  readonly logFormat?: Config['logFormat']
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const duration = z.string().transform((text, ctx) => {
+  try {
+    return toMs(text as Duration)
+  } catch (error) {
+    ctx.addIssue({ code: 'custom', message: (error as Error).message })
+    return z.NEVER
+  }
+})
+
+const url = (...schemes: readonly string[]) =>
+  z
+    .string()
+    .refine((text) => schemes.some((scheme) => text.startsWith(`${scheme}://`)) && URL.canParse(text), {
+      message: `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
+    })
+
+const MIN_RETENTION_MS = 96 * 3_600_000
+
+const Variables = z.object({
+  HOST: z.string().min(1).default('127.0.0.1'),
+  PORT: z.coerce.number('must be a port number').int().min(0).max(65_535).default(4400),
+  DATABASE_URL: url('postgres', 'postgresql').optional(),
+  REDIS_URL: url('redis', 'rediss', 'valkey', 'valkeys').optional(),
+  TAPPET_REDIS_PREFIX: z
+    .string()
+    .regex(/^[\w{}-]{1,40}$/, 'must be 1 to 40 letters, digits, - or {}')
+    .optional(),
+  TAPPET_ROLES: z
+    .string()
+    .transform((text) => text.split(',').map((role) => role.trim()))
+    .pipe(z.array(z.enum(['all', ...ROLES])))
+    .default(['all']),
+  TAPPET_CONCURRENCY: z.coerce.number('must be a number').int().min(1).max(1_000).default(10),
+  TAPPET_ADMIN_TOKEN: z.string().min(20, 'must be at least 20 characters').optional(),
+  TAPPET_SHUTDOWN_TIMEOUT: duration.default(30_000),
+  TAPPET_RETENTION: duration
+    .refine((ms) => ms >= MIN_RETENTION_MS, 'must be at least 96h: repeats within that time are recognised')
+    .default(7 * 86_400_000),
+  TAPPET_DEAD_RETENTION: duration
+    .refine((ms) => ms >= 30 * 86_400_000, 'must be at least 30d')
+    .default(90 * 86_400_000),
+  TAPPET_DURABILITY: z.enum(['strict', 'fast']).default('strict'),
+  TAPPET_PROJECT: z
+    .string()
+    .regex(/^[\w-]{1,40}$/, 'must be 1 to 40 letters, digits, _ or -')
+    .default('default'),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  LOG_FORMAT: z.enum(['json', 'pretty']).optional(),
+})
+
+/** @throws TappetError TPT_CONFIG_INVALID naming the variable, what was expected and what came. */
+export function readConfig(environment: Environment = process.env, overrides: ConfigOverrides = {}): Config {
+  const parsed = Variables.safeParse(withoutEmpty(environment))
+  if (!parsed.success) throw invalid(parsed.error.issues, environment)
+  const variables = parsed.data
+  const root = resolve(overrides.root ?? '.')
+  const read: Config = {
+    root,
+    stateFolder: resolve(root, '.tappet'),
+    host: variables.HOST,
+    port: variables.PORT,
+    databaseUrl: variables.DATABASE_URL ?? null,
+    redisUrl: variables.REDIS_URL ?? null,
+    redisPrefix: variables.TAPPET_REDIS_PREFIX ?? null,
+    roles: variables.TAPPET_ROLES.includes('all') ? ROLES : (variables.TAPPET_ROLES as Role[]),
+    concurrency: variables.TAPPET_CONCURRENCY,
+    adminToken: variables.TAPPET_ADMIN_TOKEN ?? null,
+    logLevel: variables.LOG_LEVEL,
+    logFormat: variables.LOG_FORMAT ?? (process.stderr.isTTY ? 'pretty' : 'json'),
+    shutdownTimeoutMs: variables.TAPPET_SHUTDOWN_TIMEOUT,
+    retentionMs: variables.TAPPET_RETENTION,
+    deadRetentionMs: variables.TAPPET_DEAD_RETENTION,
+    durability: variables.TAPPET_DURABILITY,
+    project: variables.TAPPET_PROJECT,
+    variable: (name) => environment[name],
+  }
+  return { ...read, ...overrides, root }
+}
+
+/** An empty variable means the same as one that is not set, as in every shell. */
+function withoutEmpty(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
+}
+
+const SECRET = /URL|TOKEN|SECRET|KEY|PASSWORD/
+
+function invalid(issues: readonly z.core.$ZodIssue[], environment: Environment): TappetError {
+  const lines = issues.map(({ path, message }) => {
+    const name = String(path[0])
+    const got = SECRET.test(name) ? 'a value that is not shown' : JSON.stringify(environment[name])
+    return `environment variable ${name} ${message}, got ${got}`
+  })
+  return new TappetError('TPT_CONFIG_INVALID', lines.join('; '))
+}

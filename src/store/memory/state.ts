@@ -1,0 +1,83 @@
+import { EventEmitter } from 'node:events'
+import type { Job } from '../../queue/queue.ts'
+import type { LogLine } from '../../runtime/runtime.ts'
+import { mayMove, type RunState } from '../run-state.ts'
+import type { Attempt, NewEvent, Run } from '../store.ts'
+
+export interface MemoryRun extends Mutable<Run> {
+  idempotencyKey: string | null
+  queuedAt: Date | null
+  /** Due later than it was made, on purpose. */
+  delayed: boolean
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+export interface MemoryEvent {
+  readonly stored: NewEvent
+  readonly receivedAt: Date
+}
+
+/** The ledger's tables as maps. */
+export interface State {
+  readonly now: () => Date
+  readonly events: Map<string, MemoryEvent>
+  readonly names: Map<string, string>
+  readonly runs: Map<string, MemoryRun>
+  readonly attempts: Map<string, Attempt[]>
+  readonly logs: LogLine[]
+  readonly heartbeats: Map<string, Date>
+  readonly finished: EventEmitter
+}
+
+export function createState(now: () => Date): State {
+  return {
+    now,
+    events: new Map(),
+    names: new Map(),
+    runs: new Map(),
+    attempts: new Map(),
+    logs: [],
+    heartbeats: new Map(),
+    finished: new EventEmitter().setMaxListeners(0),
+  }
+}
+
+/** In the order in which they were made. */
+export function allRuns({ runs }: State): MemoryRun[] {
+  return [...runs.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+export function ago({ now }: State, ms: number): Date {
+  return new Date(now().getTime() - ms)
+}
+
+export function toJob({ id, functionId, lease }: MemoryRun): Job {
+  return { runId: id, functionId, lease }
+}
+
+export function move(run: MemoryRun, to: RunState, changes: Partial<MemoryRun>): void {
+  if (!mayMove(run.state, to)) throw new Error(`run ${run.id} may not move from ${run.state} to ${to}`)
+  Object.assign(run, changes, { state: to })
+}
+
+export function record(
+  state: State,
+  run: MemoryRun,
+  outcome: Attempt['outcome'],
+  more: Partial<Attempt>,
+): void {
+  const { lease, attempt: number, worker, startedAt } = run
+  const at = state.now()
+  const times = { startedAt: startedAt ?? at, finishedAt: at }
+  const attempt = { lease, number, outcome, worker, version: null, failure: null, ...times, ...more }
+  state.attempts.set(run.id, [...(state.attempts.get(run.id) ?? []), attempt])
+}
+
+/** A run whose worker is gone goes back without having used an attempt. */
+export function putBack(state: State, run: MemoryRun): Job {
+  record(state, run, 'lost', {})
+  const at = state.now()
+  move(run, 'queued', { attempt: run.attempt - 1, worker: null, dueAt: at, queuedAt: at })
+  return toJob(run)
+}

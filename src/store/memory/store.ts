@@ -1,0 +1,55 @@
+import type { RunState } from '../run-state.ts'
+import type { Store } from '../store.ts'
+import { accept } from './accept.ts'
+import { leaseMethods } from './lease.ts'
+import { allRuns, createState, type MemoryRun, type State } from './state.ts'
+import { sweepMethods } from './sweep.ts'
+
+/** The ledger in memory: held to the same conformance suite as Postgres, gone with the process. For tests. */
+export function createMemoryStore(now: () => Date = () => new Date()): Store {
+  const state = createState(now)
+  return {
+    accept: async (event) => accept(state, structuredClone(event)),
+    ...leaseMethods(state),
+    ...sweepMethods(state),
+    ...readMethods(state),
+    async appendLogs(lines) {
+      state.logs.push(...lines)
+    },
+    onFinished(listener) {
+      state.finished.on('run', listener)
+      return () => state.finished.off('run', listener)
+    },
+    ping: async () => ({ ms: 0, clockOffsetMs: now().getTime() - Date.now() }),
+    close: async () => undefined,
+  }
+}
+
+function readMethods(state: State): Pick<Store, 'run' | 'runs' | 'event' | 'attempts' | 'logs' | 'stats'> {
+  return {
+    run: async (runId) => structuredClone(state.runs.get(runId) ?? null),
+    runs: async ({ state: wanted, functionId, before, limit = 50 }) =>
+      allRuns(state)
+        .toReversed()
+        .filter((run) => wanted === undefined || run.state === wanted)
+        .filter((run) => functionId === undefined || run.functionId === functionId)
+        .filter((run) => before === undefined || run.id < before)
+        .slice(0, Math.min(limit, 500)),
+    async event(eventId) {
+      const found = state.events.get(eventId)
+      return found ? { envelope: found.stored.envelope, receivedAt: found.receivedAt } : null
+    },
+    attempts: async (runId) => state.attempts.get(runId) ?? [],
+    logs: async (runId) => state.logs.filter((line) => line.runId === runId),
+    stats: async () => stats(allRuns(state)),
+  }
+}
+
+function stats(runs: readonly MemoryRun[]): { functionId: string; state: RunState; count: number }[] {
+  const counts = new Map<string, { functionId: string; state: RunState; count: number }>()
+  for (const { functionId, state } of runs) {
+    const row = counts.get(`${functionId} ${state}`) ?? { functionId, state, count: 0 }
+    counts.set(`${functionId} ${state}`, { ...row, count: row.count + 1 })
+  }
+  return [...counts.values()]
+}
