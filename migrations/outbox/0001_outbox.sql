@@ -25,14 +25,6 @@ create table tappet.outbox (
 );
 revoke all on tappet.outbox from public;
 
--- NOTIFY takes a database-wide lock until its transaction has committed, so of all open transactions only one pays for
--- it; the drainer looks again until the others have ended. `set tappet.wake = off` for transactions that are going to be
--- prepared (two-phase commit), which may not NOTIFY.
-create function tappet.wake() returns void language plpgsql set search_path from current as $$
-begin
-end $$;
-drop function tappet.wake();
-
 -- Writes a changed row down, with the rights of Tappet, because the writer has none here. Arguments: project, binding,
 -- schema, table, columns to leave out. `json` and not `jsonb`: cheaper, in column order, and it takes \u0000.
 create function tappet.capture() returns trigger
@@ -52,9 +44,10 @@ begin
   end if;
   insert into tappet.outbox (project, kind, binding, operation, schema, "table", before, after, bytes)
   values (tg_argv[0], 'change', tg_argv[1], lower(tg_op), tg_argv[2], tg_argv[3], before_row, after_row,
-          coalesce(octet_length(before_row::text), 0) + coalesce(octet_length(after_row::text), 0));
+          coalesce(pg_column_size(before_row), 0) + coalesce(pg_column_size(after_row), 0));
   -- NOTIFY takes a database-wide lock until its transaction has committed, so of all open transactions only one pays
-  -- for it; the drainer looks again until the others have ended. `tappet.wake` off: for two-phase commit.
+  -- for it; the drainer looks again until the others have ended. `set tappet.wake = off` before PREPARE TRANSACTION,
+  -- which refuses a NOTIFY.
   if current_setting('tappet.wake', true) is distinct from 'off' and pg_try_advisory_xact_lock(779160001, 1) then
     perform pg_notify('tappet_outbox', '');
   end if;
@@ -79,3 +72,45 @@ exception when untranslatable_character or program_limit_exceeded then
   return result;
 end $$;
 revoke all on function tappet.row_without(anyelement, oid, text[]) from public;
+
+-- Sends a message to a queue as part of the caller's transaction: `select tappet.send('emails', '{"to":"a@b.co"}')`.
+-- A message with the key of an earlier one is a duplicate. `set tappet.project` names another installation than 'default'.
+-- Other roles than the owner need `usage` on the schema and `execute` on the three functions `tappet.send`.
+create function tappet.send(queue text, data json, key text default null, delay interval default '0') returns uuid
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  message uuid;
+begin
+  if queue is null or queue !~ '^[^[:space:][:cntrl:]]{1,200}$' then
+    raise exception 'tappet.send: queue must be 1 to 200 visible characters without spaces, got %', quote_nullable(queue)
+      using errcode = 'invalid_parameter_value';
+  end if;
+  if data is null then
+    raise exception 'tappet.send: data must be JSON, got NULL; for JSON''s null write ''null'''
+      using errcode = 'null_value_not_allowed';
+  end if;
+  if delay is null or delay < interval '0' or delay > interval '365 days' then
+    raise exception 'tappet.send: delay must be from 0 to 365 days, got %', quote_nullable(delay)
+      using errcode = 'invalid_parameter_value';
+  end if;
+  -- Before the id is drawn: the drainer trusts that who has drawn an id also has a transaction id.
+  perform pg_current_xact_id();
+  insert into tappet.outbox (project, kind, queue, data, key, delay, bytes)
+  values (coalesce(nullif(current_setting('tappet.project', true), ''), 'default'), 'message',
+          queue, data, key, delay, octet_length(data::text))
+  returning uid into message;
+  if current_setting('tappet.wake', true) is distinct from 'off' and pg_try_advisory_xact_lock(779160001, 1) then
+    perform pg_notify('tappet_outbox', '');
+  end if;
+  return message;
+end $$;
+
+-- With these two beside it, a literal without a type and `jsonb` values go without a cast.
+create function tappet.send(queue text, data jsonb, key text default null, delay interval default '0') returns uuid
+language sql as $$ select tappet.send(queue, data::json, key, delay) $$;
+create function tappet.send(queue text, data text, key text default null, delay interval default '0') returns uuid
+language sql as $$ select tappet.send(queue, data::json, key, delay) $$;
+
+revoke all on function tappet.send(text, json, text, interval) from public;
+revoke all on function tappet.send(text, jsonb, text, interval) from public;
+revoke all on function tappet.send(text, text, text, interval) from public;
