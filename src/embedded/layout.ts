@@ -34,6 +34,8 @@ const ELSEWHERE = '/var/lib/tappet'
 /** A file that says where. */
 const POINTER = 'moved-to'
 
+const UNUSABLE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST'])
+
 /** Makes the folder, or follows it to where its cluster has been put. */
 export async function openFolder(folder: string): Promise<Layout> {
   try {
@@ -60,8 +62,8 @@ export async function giveTo(layout: Layout, { owner, name }: Identity, progress
 
 /** An error about the folder as a sentence; any other as it is. */
 export function folderError(folder: string, error: unknown): unknown {
-  const { code, path } = error as NodeJS.ErrnoException
-  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS' && code !== 'ENOTDIR') return error
+  const { code = '', path } = error as NodeJS.ErrnoException
+  if (!UNUSABLE.has(code)) return error
   const where = path === undefined || path === folder ? '' : ` at ${path}`
   const message = `the database needs a folder that it can write to, got ${code}${where} in ${folder}`
   return new TappetError('TPT_FOLDER_READONLY', message, { cause: error })

@@ -67,11 +67,7 @@ async function start(found: Layout, options: EmbeddedOptions): Promise<EmbeddedP
     if (adopted) return adopted
     const port = await choosePort(layout, options.port)
     const logged = await logEnd(layout)
-    const running = await launch(layout, programs, {
-      port,
-      settings: options.settings ?? {},
-      progress,
-    })
+    const running = await launch(layout, programs, { port, settings: options.settings ?? {}, progress })
     if (running) return openOrStop(running, layout, created ? 'created' : 'started')
     const log = await logSince(layout, logged)
     if (attempt === ATTEMPTS || !PASSING.test(log)) throw startError(layout, identity.name, log)
@@ -142,8 +138,13 @@ async function identify(server: string, { data }: Layout): Promise<string> {
       `expected the Postgres of ${data}, got the one of ${folder}`,
     )
   }
-  if (!found.complete) await query(`${server}/postgres`, `create database ${NAME}`)
+  if (!found.complete) await query(`${server}/postgres`, `create database ${NAME}`).catch(ignoreDuplicate)
   return found.version
+}
+
+/** Another start beside ours may have made it in the meantime. */
+function ignoreDuplicate(error: Error & { code?: string }): void {
+  if (error.code !== '42P04' && error.code !== '23505') throw error
 }
 
 function startError({ folder, log }: Layout, as: string, output: string): TappetError {

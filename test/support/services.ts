@@ -5,10 +5,8 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { Client } from 'pg'
 import { eventually } from './eventually.ts'
+import { TEST_DATABASE_PREFIX } from './leftovers.ts'
 import { startRedis } from './redis-server.ts'
-
-/** How the databases of tests are named; `test/run.ts` gives each run a longer prefix of its own. */
-export const TEST_DATABASE_PREFIX = 'tappet_test_'
 
 /** Why a test that needs Redis is skipped. */
 export const noRedis =
