@@ -85,9 +85,9 @@ async function runTests(
   const args = ['--import', 'tsx', '--test', '--test-concurrency=2', `--test-timeout=${FILE_TIMEOUT_MS}`]
   const child = spawn(process.execPath, [...args, ...options, ...files], { cwd: ROOT, env, stdio: 'inherit' })
   tests = child
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => resolve(code ?? 1))
+  return new Promise((done, fail) => {
+    child.once('error', fail)
+    child.once('close', (code) => done(code ?? 1))
   })
 }
 

@@ -12,12 +12,13 @@ try {
   const postgres = await startEmbeddedPostgres({ folder, onProgress: (message) => progress.push(message) })
   const { url, port, origin } = postgres
   const heartbeat = setInterval(() => undefined, 60_000)
-  process.once('SIGINT', async () => {
+  const end = async (): Promise<void> => {
     const [row] = await query(url, `select 'still here' as answer`)
     await postgres.stop()
     console.log((row as { answer: string }).answer)
     clearInterval(heartbeat)
-  })
+  }
+  process.once('SIGINT', () => void end())
   console.log(JSON.stringify({ url, port, origin, progress }))
 } catch (error) {
   const { code, message } = error as { code?: string; message: string }
