@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { parseEnv } from 'node:util'
 import * as z from 'zod'
 import { TappetError } from './errors.ts'
 import { type Duration, toMs } from './lib/duration.ts'
@@ -47,7 +49,7 @@ export interface ConfigOverrides {
   readonly logFormat?: Config['logFormat']
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
+export type Environment = Readonly<Record<string, string | undefined>>
 
 const duration = z.string().transform((text, ctx) => {
   try {
@@ -69,7 +71,7 @@ const MIN_RETENTION_MS = 96 * 3_600_000
 
 const Variables = z.object({
   HOST: z.string().min(1).default('127.0.0.1'),
-  PORT: z.coerce.number('must be a port number').int().min(0).max(65_535).default(4400),
+  PORT: z.coerce.number('must be a port number, 0 to 65535').int().min(0).max(65_535).default(4400),
   DATABASE_URL: url('postgres', 'postgresql').optional(),
   REDIS_URL: url('redis', 'rediss', 'valkey', 'valkeys').optional(),
   TAPPET_REDIS_PREFIX: z
@@ -81,7 +83,7 @@ const Variables = z.object({
     .transform((text) => text.split(',').map((role) => role.trim()))
     .pipe(z.array(z.enum(['all', ...ROLES])))
     .default(['all']),
-  TAPPET_CONCURRENCY: z.coerce.number('must be a number').int().min(1).max(1_000).default(10),
+  TAPPET_CONCURRENCY: z.coerce.number('must be a number, 1 to 1000').int().min(1).max(1_000).default(10),
   TAPPET_ADMIN_TOKEN: z.string().min(20, 'must be at least 20 characters').optional(),
   TAPPET_SHUTDOWN_TIMEOUT: duration.default(30_000),
   TAPPET_RETENTION: duration
@@ -98,6 +100,28 @@ const Variables = z.object({
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   LOG_FORMAT: z.enum(['json', 'pretty']).optional(),
 })
+
+/** What `dev` and the command line read beside the environment, the later over the earlier. */
+export const ENV_FILES = ['.env', '.env.local']
+
+/**
+ * The process's environment over what files in the project's folder say; of two files, the later wins.
+ *
+ * @throws TappetError TPT_CONFIG_INVALID when a file cannot be read; one that is not there only if it is `required`.
+ */
+export function readEnvironment(root: string, files: readonly string[] = [], required = false): Environment {
+  const read = files.map((file) => readEnvFile(resolve(root, file), required))
+  return Object.assign({}, ...read, process.env) as Environment
+}
+
+function readEnvFile(path: string, required: boolean): Environment {
+  try {
+    return parseEnv(readFileSync(path, 'utf8')) as Environment
+  } catch (cause) {
+    if (!required && (cause as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw new TappetError('TPT_CONFIG_INVALID', `expected a file of variables, got: ${String(cause)}`, { cause })
+  }
+}
 
 /** @throws TappetError TPT_CONFIG_INVALID naming the variable, what was expected and what came. */
 export function readConfig(environment: Environment = process.env, overrides: ConfigOverrides = {}): Config {

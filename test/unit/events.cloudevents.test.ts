@@ -35,7 +35,15 @@ const fails = (code: string, message: RegExp) => (error: unknown) =>
   error instanceof TappetError && error.code === code && message.test(error.message)
 
 test('structured mode: known attributes, extensions in canonical form, defaults', () => {
-  const [event] = structured({ ...required, subject: 's', traceid: 'a', flag: true, n: -7, none: null, data: { a: [1] } })
+  const [event] = structured({
+    ...required,
+    subject: 's',
+    traceid: 'a',
+    flag: true,
+    n: -7,
+    none: null,
+    data: { a: [1] },
+  })
   assert.deepEqual(event, {
     specversion: '1.0',
     id: '1',
@@ -86,18 +94,28 @@ test('data_base64: JSON and text are decoded, bytes stay base64', () => {
   assert.deepEqual(data('text/csv', Buffer.from('a;b'))?.data, 'a;b')
   assert.deepEqual(data('application/pdf', Buffer.from([1, 2]))?.data, 'AQI=')
   assert.deepEqual(
-    issuesOf(() => batch([required, { ...required, data_base64: 'e30' }, { ...required, data: 1, data_base64: 'e30=' }])),
+    issuesOf(() =>
+      batch([required, { ...required, data_base64: 'e30' }, { ...required, data: 1, data_base64: 'e30=' }]),
+    ),
     ['/1/data_base64 must be base64 with padding', '/2/data_base64 must not stand beside data'],
   )
-  assert.match(issuesOf(() => data('application/json', Buffer.from('{')))[0] ?? '', /^\/data_base64 expected JSON/)
-  assert.match(issuesOf(() => data('text/plain', Buffer.from([0xff])))[0] ?? '', /^\/data_base64 expected UTF-8/)
+  assert.match(
+    issuesOf(() => data('application/json', Buffer.from('{')))[0] ?? '',
+    /^\/data_base64 expected JSON/,
+  )
+  assert.match(
+    issuesOf(() => data('text/plain', Buffer.from([0xff])))[0] ?? '',
+    /^\/data_base64 expected UTF-8/,
+  )
 })
 
 test('each attribute that is missing, empty, too long or of the wrong type is named', () => {
   const long = 'x'.repeat(MAX_ATTRIBUTE)
   assert.deepEqual(structured({ ...required, id: long, ext: long })[0]?.id, long)
   assert.deepEqual(
-    issuesOf(() => structured({ specversion: '0.3', id: '', source: `${long}x`, subject: 5, bad_name: 1, obj: {} })),
+    issuesOf(() =>
+      structured({ specversion: '0.3', id: '', source: `${long}x`, subject: 5, bad_name: 1, obj: {} }),
+    ),
     [
       '/specversion must be "1.0", got "0.3"',
       '/subject must be a string, got a number',
@@ -108,24 +126,33 @@ test('each attribute that is missing, empty, too long or of the wrong type is na
       '/obj must be a string, got an object',
     ],
   )
-  assert.deepEqual(issuesOf(() => structured({ id: '1', source: 's', type: 't' })), [
-    '/specversion must be "1.0", got nothing',
-  ])
+  assert.deepEqual(
+    issuesOf(() => structured({ id: '1', source: 's', type: 't' })),
+    ['/specversion must be "1.0", got nothing'],
+  )
   for (const id of ['a\u0000', 'a\nb', '\ud800', '\u009f']) {
-    assert.deepEqual(issuesOf(() => structured({ ...required, id })), [
-      '/id must not contain control characters or lone surrogates',
-    ])
+    assert.deepEqual(
+      issuesOf(() => structured({ ...required, id })),
+      ['/id must not contain control characters or lone surrogates'],
+    )
   }
-  assert.deepEqual(issuesOf(() => binary({ 'ce-id': '%ff' })), ['/id must be percent-encoded UTF-8'])
-  assert.deepEqual(issuesOf(() => binary({ 'ce-x-y': '1' })), [
-    '/x-y is not a name of an attribute: only a-z and 0-9',
-  ])
-  assert.deepEqual(issuesOf(() => structured(JSON.parse('{"__proto__":{"id":"x"},"specversion":"1.0"}'))), [
-    '/id is required',
-    '/source is required',
-    '/type is required',
-    '/__proto__ is not a name of an attribute: only a-z and 0-9',
-  ])
+  assert.deepEqual(
+    issuesOf(() => binary({ 'ce-id': '%ff' })),
+    ['/id must be percent-encoded UTF-8'],
+  )
+  assert.deepEqual(
+    issuesOf(() => binary({ 'ce-x-y': '1' })),
+    ['/x-y is not a name of an attribute: only a-z and 0-9'],
+  )
+  assert.deepEqual(
+    issuesOf(() => structured(JSON.parse('{"__proto__":{"id":"x"},"specversion":"1.0"}'))),
+    [
+      '/id is required',
+      '/source is required',
+      '/type is required',
+      '/__proto__ is not a name of an attribute: only a-z and 0-9',
+    ],
+  )
 })
 
 test('times are RFC 3339, and come out in UTC', () => {
@@ -150,7 +177,10 @@ test('times are RFC 3339, and come out in UTC', () => {
 
 test('a batch is taken as a whole or refused with the place of each mistake', () => {
   assert.deepEqual(batch([]), [])
-  assert.equal(batch(Array.from({ length: MAX_BATCH }, (_, i) => ({ ...required, id: `${i}` }))).length, MAX_BATCH)
+  assert.equal(
+    batch(Array.from({ length: MAX_BATCH }, (_, i) => ({ ...required, id: `${i}` }))).length,
+    MAX_BATCH,
+  )
   assert.deepEqual(
     issuesOf(() => batch([required, { ...required, id: undefined }, required, { ...required, type: '' }])),
     ['/1/id is required', '/3/type must not be empty'],
@@ -165,9 +195,15 @@ test('what is no CloudEvent is refused with how to send one', () => {
   const message = /application\/cloudevents\+json .* ce-specversion.*; got content-type "application\/json"/
   const plain = () => parseCloudEvents({ 'content-type': 'application/json' }, Buffer.from('{}'))
   assert.throws(plain, fails('TPT_CONTENT_TYPE', message))
-  assert.throws(() => parseCloudEvents({}, Buffer.from('{}')), fails('TPT_CONTENT_TYPE', /got content-type ""/))
+  assert.throws(
+    () => parseCloudEvents({}, Buffer.from('{}')),
+    fails('TPT_CONTENT_TYPE', /got content-type ""/),
+  )
   assert.throws(() => structured(required, 'application/cloudevents+avro'), fails('TPT_CONTENT_TYPE', /avro/))
-  assert.throws(() => binary({ 'content-type': 'application/json' }, '{'), fails('TPT_BODY_INVALID', /expected JSON/))
+  assert.throws(
+    () => binary({ 'content-type': 'application/json' }, '{'),
+    fails('TPT_BODY_INVALID', /expected JSON/),
+  )
   assert.throws(() => structured('text'), fails('TPT_BODY_INVALID', /JSON object, got a string/))
 })
 
@@ -175,21 +211,44 @@ const name = fc.string({ minLength: 1, maxLength: 40, unit: fc.constantFrom(...'
 
 test('what the SDK sends is read, in all three modes', () => {
   fc.assert(
-    fc.property(name, name, name, fc.jsonValue(), fc.date({ noInvalidDate: true, min: now }), (id, type, ext, data, date) => {
-      const time = date.toISOString().replace(/^\+\d\d/, '')
-      fc.pre(time.length === 24)
-      const value = data === '' || data === undefined ? null : { wrapped: data }
-      const peer = new Peer({ id, type, source: '/peer', time, ext, datacontenttype: 'application/json', data: value })
-      const messages = [HTTP.structured(peer), HTTP.binary(encoded(peer)), batchOf([peer])]
-      for (const { headers, body } of messages) {
-        const lower = Object.fromEntries(Object.entries(headers).map(([key, text]) => [key.toLowerCase(), String(text)]))
-        const [event] = parseCloudEvents(lower, Buffer.from(String(body ?? '')), now)
-        assert.deepEqual(
-          { id: event?.id, type: event?.type, time: event?.time, ext: event?.extensions['ext'], data: event?.data },
-          { id, type, time, ext, data: JSON.parse(JSON.stringify(value)) },
-        )
-      }
-    }),
+    fc.property(
+      name,
+      name,
+      name,
+      fc.jsonValue(),
+      fc.date({ noInvalidDate: true, min: now }),
+      (id, type, ext, data, date) => {
+        const time = date.toISOString().replace(/^\+\d\d/, '')
+        fc.pre(time.length === 24)
+        const value = data === '' || data === undefined ? null : { wrapped: data }
+        const peer = new Peer({
+          id,
+          type,
+          source: '/peer',
+          time,
+          ext,
+          datacontenttype: 'application/json',
+          data: value,
+        })
+        const messages = [HTTP.structured(peer), HTTP.binary(encoded(peer)), batchOf([peer])]
+        for (const { headers, body } of messages) {
+          const lower = Object.fromEntries(
+            Object.entries(headers).map(([key, text]) => [key.toLowerCase(), String(text)]),
+          )
+          const [event] = parseCloudEvents(lower, Buffer.from(String(body ?? '')), now)
+          assert.deepEqual(
+            {
+              id: event?.id,
+              type: event?.type,
+              time: event?.time,
+              ext: event?.extensions['ext'],
+              data: event?.data,
+            },
+            { id, type, time, ext, data: JSON.parse(JSON.stringify(value)) },
+          )
+        }
+      },
+    ),
   )
 })
 

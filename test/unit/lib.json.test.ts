@@ -20,7 +20,10 @@ test('whatever JSON.stringify writes is read back', () => {
 test('the depth is limited, brackets inside of strings are not counted', () => {
   const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth)
   assert.ok(Array.isArray(parseJson(nested(MAX_JSON_DEPTH))))
-  assert.throws(() => parseJson(nested(MAX_JSON_DEPTH + 1)), refused(/at most 1000 deep, got more at position 1000/))
+  assert.throws(
+    () => parseJson(nested(MAX_JSON_DEPTH + 1)),
+    refused(/at most 1000 deep, got more at position 1000/),
+  )
   assert.throws(() => parseJson('{"a":'.repeat(100_000)), refused(/at most 1000 deep/))
   assert.deepEqual(parseJson(JSON.stringify(['[[[[', '\\"[[[[']), 1), ['[[[[', '\\"[[[['])
   assert.deepEqual(parseJson('[[],[],[]]', 2), [[], [], []])

@@ -1,0 +1,215 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { registerAdminRoutes } from './api/admin.ts'
+import { createServer } from './api/server.ts'
+import { type Adapters, createAdapters } from './app/adapters.ts'
+import { type Check, runChecks } from './app/checks.ts'
+import { type Database, openDatabase } from './app/database.ts'
+import { openQueue } from './app/engine.ts'
+import { type Functions, openFunctions } from './app/functions.ts'
+import { listen } from './app/listen.ts'
+import { type Broker, createBroker } from './broker.ts'
+import type { Config } from './config.ts'
+import type { Logger } from './lib/log.ts'
+import { pause, startLoop } from './lib/service.ts'
+import type { Queue } from './queue/queue.ts'
+import type { Catalog } from './runtime/catalog.ts'
+import { openStateFolder, type StateFolder } from './state-folder.ts'
+import { createPostgresStore } from './store/postgres/store.ts'
+import type { Store } from './store/store.ts'
+import type { ScheduleRow } from './triggers/cron/schedules.ts'
+import type { TriggerProblem } from './triggers/trigger.ts'
+import { createAwaitRun } from './worker/await-run.ts'
+import { createDispatcher } from './worker/dispatcher.ts'
+import { createLogSink } from './worker/log-sink.ts'
+import { createWorker } from './worker/worker.ts'
+
+/** A process of Tappet, running. */
+export interface App {
+  readonly url: string
+  /** Of the ledger's database. */
+  readonly databaseUrl: string
+  readonly database: 'embedded' | 'given'
+  readonly databaseVersion: string
+  readonly engine: Queue['engine']
+  readonly adminKey: string
+  catalog(): Catalog
+  triggerProblems(): readonly TriggerProblem[]
+  schedules(): Promise<readonly ScheduleRow[]>
+  checks(): Promise<readonly Check[]>
+  /** Reads the functions again, and serves them as they are now. */
+  reload(): Promise<Catalog>
+  /** Takes nothing more in, finishes or gives back what is under way, stops what was started. Idempotent. */
+  stop(): Promise<void>
+}
+
+export interface AppOptions {
+  /** `dev`: alone in its folder; puts triggers in place and runs `functions/schema.sql`. */
+  readonly mode: 'dev' | 'start'
+  readonly logger: Logger
+  /** Told about what takes time. */
+  readonly onProgress?: (message: string) => void
+}
+
+/** Builds every part and starts them in order; whoever fails takes down what was started before. */
+export async function startApp(
+  config: Config,
+  { mode, logger, onProgress = () => undefined }: AppOptions,
+): Promise<App> {
+  const undo: (() => Promise<unknown>)[] = []
+  const unwind = async (): Promise<void> => {
+    for (const step of undo.splice(0).toReversed()) {
+      await step().catch((error: unknown) =>
+        logger.warn({ error: String(error) }, 'a part did not stop cleanly'),
+      )
+    }
+  }
+  try {
+    const folder = await openStateFolder(config.stateFolder)
+    if (mode === 'dev' || config.databaseUrl === null) {
+      await folder.lock()
+      undo.push(() => folder.release())
+    }
+    const database = await openDatabase({ config, logger, onProgress })
+    const store = createPostgresStore(database.pool)
+    undo.push(async () => {
+      await store.close()
+      await database.stop()
+    })
+    if (mode === 'dev') await applySchema(config, database)
+    const queue = await openQueue(config, database.url, logger)
+    undo.push(() => queue.close())
+    const app = await startParts({ config, mode, logger, folder, database, store, queue, undo })
+    let stopped: Promise<void> | null = null
+    return { ...app, stop: () => (stopped ??= unwind()) }
+  } catch (error) {
+    await unwind()
+    throw error
+  }
+}
+
+interface Parts {
+  readonly config: Config
+  readonly mode: AppOptions['mode']
+  readonly logger: Logger
+  readonly folder: StateFolder
+  readonly database: Database
+  readonly store: Store
+  readonly queue: Queue
+  readonly undo: (() => Promise<unknown>)[]
+}
+
+const CLOCK_EVERY_MS = 30_000
+const RETIRE_EVERY_MS = 3_600_000
+
+async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
+  const { config, mode, logger, folder, database, store, queue, undo } = parts
+  const adminKey = config.adminToken ?? (await folder.adminKey())
+  const server = createServer({ keys: [adminKey], logger })
+  const clock = startClock(store)
+  const awaitRun = createAwaitRun(store)
+  const install = mode === 'dev' ? 'apply' : 'check'
+  const nowMs = clock.nowMs
+  const adapters = await createAdapters({ config, database, server, awaitRun, nowMs, logger, install })
+  const logs = createLogSink(store, logger)
+  const { host } = adapters
+  const functions = await openFunctions({
+    config,
+    databaseUrl: database.url,
+    host,
+    onLog: logs.write,
+    logger,
+  })
+  const { runtime } = functions
+  undo.push(async () => {
+    await runtime.close()
+    await logs.stop()
+    await clock.stop()
+  })
+  const dispatcher = createDispatcher({ store, queue, logger })
+  const broker = createBroker({ store, runtime, dispatcher, logger, findFunction: functions.find })
+  const worker = createWorker({ store, queue, runtime, dispatcher, logger, concurrency: config.concurrency })
+  const { stateFolder } = config
+  const checks = (): Promise<readonly Check[]> =>
+    runChecks({ store, queue, outboxes: adapters.outboxes, problems: adapters.problems, stateFolder })
+  registerAdminRoutes({
+    ...{ server, store, queue, awaitRun, checks },
+    emit: broker.emit,
+    enqueue: dispatcher.enqueue,
+    catalog: functions.current,
+    triggerProblems: adapters.problems,
+    schedules: adapters.schedules,
+    send: adapters.queue.send,
+  })
+
+  dispatcher.start()
+  undo.push(() => dispatcher.stop())
+  const serving = config.roles.includes('worker')
+  if (serving) await worker.serve(functions.current().functions)
+  undo.push(() => worker.stop(config.shutdownTimeoutMs))
+  const retiring = startRetiring(store, config, logger)
+  undo.push(() => retiring.stop())
+  undo.push(() => server.close())
+  await startIntake({ adapters, functions, broker, undo })
+  const url = await listen(server, config)
+  await folder.announce({ pid: process.pid, url, databaseUrl: database.url })
+
+  return {
+    ...{ url, adminKey, checks, engine: queue.engine },
+    databaseUrl: database.url,
+    database: database.kind,
+    databaseVersion: database.version,
+    catalog: functions.current,
+    triggerProblems: adapters.problems,
+    schedules: () => adapters.schedules.list(),
+    async reload() {
+      const catalog = await functions.reload()
+      await adapters.update(functions.subscriptions)
+      if (serving) await worker.serve(catalog.functions)
+      return catalog
+    },
+  }
+}
+
+interface Intake {
+  readonly adapters: Adapters
+  readonly functions: Functions
+  readonly broker: Broker
+  readonly undo: (() => Promise<unknown>)[]
+}
+
+async function startIntake({ adapters, functions, broker, undo }: Intake): Promise<void> {
+  undo.push(async () => {
+    await adapters.stop()
+    await broker.stop()
+  })
+  await adapters.start(functions.subscriptions, broker.emit)
+}
+
+/** The database's time, from ours and the offset that was last measured. */
+function startClock(store: Store): { nowMs(): number; stop(): Promise<void> } {
+  let offsetMs = 0
+  const measure = async (): Promise<void> => {
+    offsetMs = (await store.ping()).clockOffsetMs
+  }
+  const loop = startLoop(measure, { everyMs: CLOCK_EVERY_MS, onError: () => undefined })
+  return { nowMs: () => Date.now() + offsetMs, stop: () => loop.stop() }
+}
+
+function startRetiring(store: Store, config: Config, logger: Logger): { stop(): Promise<void> } {
+  const retire = async (signal: AbortSignal): Promise<void> => {
+    await pause(Math.random() * 60_000, signal)
+    if (signal.aborted) return
+    const events = await store.retire({ runsMs: config.retentionMs, deadMs: config.deadRetentionMs })
+    if (events > 0) logger.info({ events }, 'retired old events')
+  }
+  const onError = (error: unknown): void =>
+    logger.warn({ error: String(error) }, 'could not retire old events')
+  return startLoop(retire, { everyMs: RETIRE_EVERY_MS, onError })
+}
+
+/** The tables of the project's own, for those who begin: only `dev` does it, at every start. */
+async function applySchema({ root }: Config, { pool }: Database): Promise<void> {
+  const sql = await readFile(join(root, 'functions', 'schema.sql'), 'utf8').catch(() => null)
+  if (sql !== null) await pool.query(sql)
+}

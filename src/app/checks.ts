@@ -1,0 +1,82 @@
+import { statfs } from 'node:fs/promises'
+import type { Outbox } from '../outbox/outbox.ts'
+import type { Queue } from '../queue/queue.ts'
+import type { Store } from '../store/store.ts'
+import type { TriggerProblem } from '../triggers/trigger.ts'
+
+/** One thing that must be true for this process to do its work. */
+export interface Check {
+  readonly name: string
+  readonly ok: boolean
+  /** What was found, in a few words. */
+  readonly detail: string
+  /** What to do about it, when it is not. */
+  readonly fix?: string
+}
+
+export interface ChecksDeps {
+  readonly store: Store
+  readonly queue: Queue
+  readonly outboxes: () => readonly Outbox[]
+  readonly problems: () => readonly TriggerProblem[]
+  readonly stateFolder: string
+}
+
+const MAX_CLOCK_OFFSET_MS = 60_000
+const MAX_OUTBOX_AGE_MS = 60_000
+const MIN_FREE_BYTES = 200_000_000
+
+/** Asks every part how it is. Never rejects; takes two seconds at most. */
+export async function runChecks({
+  store,
+  queue,
+  outboxes,
+  problems,
+  stateFolder,
+}: ChecksDeps): Promise<readonly Check[]> {
+  const declared = problems()
+  return Promise.all([
+    check('postgres', 'start Postgres, or correct DATABASE_URL', async () => {
+      const { ms, clockOffsetMs } = await store.ping()
+      if (Math.abs(clockOffsetMs) > MAX_CLOCK_OFFSET_MS)
+        throw new Error(`clock is ${Math.round(clockOffsetMs)} ms ahead of ours`)
+      return `rtt ${ms.toFixed(1)} ms`
+    }),
+    check(
+      'queue',
+      'start Redis, or correct REDIS_URL',
+      async () => `${queue.engine}, rtt ${(await queue.ping()).toFixed(1)} ms`,
+    ),
+    ...outboxes().map((outbox) =>
+      check(
+        `outbox ${outbox.database ?? 'ledger'}`,
+        'look for long transactions in that database',
+        async () => {
+          const { rows, oldestMs } = await outbox.depth()
+          if (oldestMs > MAX_OUTBOX_AGE_MS)
+            throw new Error(`${rows} rows wait, the oldest for ${Math.round(oldestMs / 1_000)} s`)
+          return `${rows} rows wait`
+        },
+      ),
+    ),
+    check('triggers', 'correct the declarations that are named', async () => {
+      if (declared.length > 0)
+        throw new Error(declared.map(({ functionId, message }) => `${functionId}: ${message}`).join('; '))
+      return 'all served'
+    }),
+    check('disk', 'free some space', async () => {
+      const { bavail, bsize } = await statfs(stateFolder)
+      const free = bavail * bsize
+      if (free < MIN_FREE_BYTES) throw new Error(`${Math.round(free / 1e6)} MB free`)
+      return `${(free / 1e9).toFixed(1)} GB free`
+    }),
+  ])
+}
+
+async function check(name: string, fix: string, look: () => Promise<string>): Promise<Check> {
+  try {
+    return { name, ok: true, detail: await look() }
+  } catch (error) {
+    return { name, ok: false, detail: error instanceof Error ? error.message : String(error), fix }
+  }
+}

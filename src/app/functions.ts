@@ -1,0 +1,77 @@
+import type { Config } from '../config.ts'
+import type { Logger } from '../lib/log.ts'
+import { type Catalog, loadCatalog } from '../runtime/catalog.ts'
+import { createDescriber } from '../runtime/describer.ts'
+import { createProcessRuntime } from '../runtime/process.ts'
+import type { FunctionRuntime, HostCalls, LoadedFunction, LogLine } from '../runtime/runtime.ts'
+import type { Subscription } from '../triggers/trigger.ts'
+
+/** The project's functions: what they declare, and where they run. */
+export interface Functions {
+  readonly runtime: FunctionRuntime
+  current(): Catalog
+  find(functionId: string): LoadedFunction | undefined
+  subscriptions(kind: string): readonly Subscription[]
+  /** Reads the folder again. Attempts under way stay on the version that they began with. */
+  reload(): Promise<Catalog>
+}
+
+export interface FunctionsDeps {
+  readonly config: Config
+  readonly databaseUrl: string
+  readonly host: HostCalls
+  readonly onLog: (lines: readonly LogLine[]) => void
+  readonly logger: Logger
+}
+
+/** What every process needs to work at all. Everything else must be asked for. */
+const ALWAYS = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_ENV']
+
+export async function openFunctions({
+  config,
+  databaseUrl,
+  host,
+  onLog,
+  logger,
+}: FunctionsDeps): Promise<Functions> {
+  const { root, stateFolder, variable } = config
+  const pick = (names: readonly string[]): Record<string, string> =>
+    Object.fromEntries(
+      names.flatMap((name) => (variable(name) === undefined ? [] : [[name, variable(name) ?? '']])),
+    )
+  const describe = createDescriber({ root, environment: pick(ALWAYS) })
+  const runtime = createProcessRuntime({
+    root,
+    host,
+    environment: (fn) => pick([...ALWAYS, ...fn.env]),
+    databaseUrl: (fn) => (fn.database === null ? databaseUrl : (variable(fn.database) ?? '')),
+    onLog,
+    logger,
+  })
+  const load = (): Promise<Catalog> => loadCatalog({ root, buildDir: `${stateFolder}/build`, describe })
+  let catalog = await load()
+  let byId = index(catalog)
+
+  return {
+    runtime,
+    current: () => catalog,
+    find: (functionId) => byId.get(functionId),
+    subscriptions: (kind) => catalog.functions.flatMap((fn) => subscriptionsOf(fn, kind)),
+    async reload() {
+      catalog = await load()
+      byId = index(catalog)
+      runtime.retain(catalog.functions)
+      return catalog
+    },
+  }
+}
+
+function index({ functions }: Catalog): Map<string, LoadedFunction> {
+  return new Map(functions.map((fn) => [fn.id, fn]))
+}
+
+function subscriptionsOf({ id: functionId, triggers }: LoadedFunction, kind: string): Subscription[] {
+  return triggers.flatMap((trigger, place) =>
+    trigger.kind === kind ? [{ functionId, index: place, trigger }] : [],
+  )
+}

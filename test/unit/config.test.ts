@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { readConfig } from '../../src/config.ts'
+import { openStateFolder } from '../../src/state-folder.ts'
+
+describe('configuration', () => {
+  it('has defaults for everything, on loopback', () => {
+    const config = readConfig({})
+    assert.deepEqual(
+      [config.host, config.port, config.databaseUrl, config.redisUrl],
+      ['127.0.0.1', 4400, null, null],
+    )
+    assert.deepEqual(config.roles, ['http', 'triggers', 'worker'])
+  })
+
+  it('takes an empty variable as one that is not set', () => {
+    assert.equal(readConfig({ DATABASE_URL: '', PORT: '' }).port, 4400)
+  })
+
+  it('lets the command line win', () => {
+    assert.equal(readConfig({ PORT: '1' }, { port: 2 }).port, 2)
+  })
+
+  it('names each variable that is wrong, what was expected and what came', () => {
+    const cases: readonly (readonly [Record<string, string>, RegExp])[] = [
+      [{ PORT: 'x' }, /PORT must be a port number, 0 to 65535, got "x"/],
+      [{ PORT: '70000' }, /PORT .*65535.*got "70000"/],
+      [{ TAPPET_ROLES: 'cook' }, /TAPPET_ROLES .*"http".*got "cook"/],
+      [{ TAPPET_RETENTION: '1h' }, /TAPPET_RETENTION must be at least 96h.*got "1h"/],
+      [{ TAPPET_SHUTDOWN_TIMEOUT: 'soon' }, /must be like '30s', got "soon"/],
+    ]
+    for (const [environment, message] of cases) {
+      assert.throws(() => readConfig(environment), { code: 'TPT_CONFIG_INVALID', message })
+    }
+  })
+
+  it('does not show a secret in a message', () => {
+    const wrong = { DATABASE_URL: 'mysql://root:hunter2@db/x', TAPPET_ADMIN_TOKEN: 'hunter2' }
+    assert.throws(
+      () => readConfig(wrong),
+      ({ message }: Error) => message.includes('DATABASE_URL') && !message.includes('hunter2'),
+    )
+  })
+})
+
+describe('the state folder', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tappet-state-'))
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  it('makes the key once, for its owner alone', async () => {
+    const state = await openStateFolder(join(folder, '.tappet'))
+    const key = await state.adminKey()
+    assert.match(key, /^tpt_[\w-]{43}$/)
+    assert.equal(await (await openStateFolder(state.path)).adminKey(), key)
+    assert.equal((await stat(join(state.path, 'admin.key'))).mode & 0o777, 0o600)
+  })
+
+  it('lets one process in, and heals the lock of a dead one', async () => {
+    const state = await openStateFolder(folder)
+    await state.lock()
+    await assert.rejects((await openStateFolder(folder)).lock(), { code: 'TPT_ALREADY_RUNNING' })
+    await state.release()
+    await writeFile(join(folder, 'lock'), JSON.stringify({ pid: 2 ** 22 + 1, started: null }))
+    await state.lock()
+    await state.release()
+    await writeFile(join(folder, 'lock'), 'half a line')
+    await state.lock()
+    await state.release()
+  })
+
+  it(
+    'is not fooled by a process that has the pid of a dead one',
+    { skip: process.platform !== 'linux' && 'needs /proc' },
+    async () => {
+      const state = await openStateFolder(folder)
+      await writeFile(join(folder, 'lock'), JSON.stringify({ pid: process.pid, started: '1' }))
+      await state.lock()
+      assert.match(await readFile(join(folder, 'lock'), 'utf8'), new RegExp(`"pid":${process.pid}`))
+    },
+  )
+
+  it('announces who runs, and forgets who is gone', async () => {
+    const state = await openStateFolder(folder)
+    assert.equal(await state.running(), null)
+    const running = { pid: process.pid, url: 'http://127.0.0.1:1', databaseUrl: 'postgres://x' }
+    await state.announce(running)
+    assert.deepEqual(await state.running(), running)
+    await state.announce({ ...running, pid: 2 ** 22 + 1 })
+    assert.equal(await state.running(), null)
+  })
+})
