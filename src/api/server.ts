@@ -80,6 +80,11 @@ export function createServer({ keys, logger, requestTimeoutMs = 30_000 }: Server
     const asked = `${request.method} ${request.url.slice(0, 200)}`
     throw new TappetError('TPT_ROUTE_NOT_FOUND', `There is no route for ${asked}.`)
   })
+  server.addHook('onRequest', async ({ raw }) => {
+    // Node takes `POST /path` without a version for HTTP/0.9.
+    if (raw.httpVersionMajor === 1) return
+    throw new TappetError('TPT_REQUEST_INVALID', `Expected HTTP/1.1 or 1.0, got HTTP/${raw.httpVersion}.`)
+  })
   closeConnections(server)
   return server
 }

@@ -258,7 +258,7 @@ test('closing ends idle connections at once and lets the others finish', async (
   await eventually(() => answered.includes('TPT_UNAUTHORIZED'), 'the first answer')
 
   const agent = new Agent({ keepAlive: true })
-  const before = held
+  const heldBefore = held
   const inFlight = new Promise<{ status: number | undefined; connection: string | undefined }>(
     (resolve, reject) => {
       const request = httpRequest({ port: other, host: '127.0.0.1', path: '/held', agent }, (response) => {
@@ -271,7 +271,7 @@ test('closing ends idle connections at once and lets the others finish', async (
       request.end()
     },
   )
-  await eventually(() => held > before, 'the held request')
+  await eventually(() => held > heldBefore, 'the held request')
   const closed = closing.close()
   await idleClosed
   await assert.rejects(fetch(`http://127.0.0.1:${other}/admin`))

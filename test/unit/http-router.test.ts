@@ -107,8 +107,9 @@ describe('finding a route', () => {
     for (const [url, expected] of Object.entries(near)) {
       assert.deepEqual(router.find('POST', url), { kind: 'none', near: expected }, url)
     }
+    assert.deepEqual(router.find('GET', '/fils/x'), { kind: 'none', near: 'GET /files/*' })
     assert.deepEqual(router.find('GET', '/order/7?x'), { kind: 'none', near: 'GET /orders/:id' })
-    for (const url of ['/nothing/like/it', `/${'o'.repeat(300)}`, '/zzzzzz']) {
+    for (const url of ['/nothing/like/it', `/${'o'.repeat(300)}`, '/zzzzzz', '/f', '/oders7/1/b/2']) {
       assert.deepEqual(router.find('POST', url), { kind: 'none', near: null }, url)
     }
   })

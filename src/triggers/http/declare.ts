@@ -21,7 +21,10 @@ export interface HttpOptions<Body extends Schema = Schema, Query extends Schema 
   /** Validates the body; a request that fails is answered 422 and never becomes an event. */
   readonly body?: Body
   readonly query?: Query
-  /** Hold the response for the result this long; then, or by default at once, answer 202 with the run's URL. */
+  /**
+   * Hold the response for the result this long, at most 5m; then, or by default at once, answer 202 with the run's
+   * URL.
+   */
   readonly wait?: Duration
   /** Largest body in bytes. Default 1 MiB, at most 16 MiB. */
   readonly maxBytes?: number

@@ -1,0 +1,55 @@
+import { readBody } from '../../api/body.ts'
+import type { HttpRequest } from '../../api/server.ts'
+import { TappetError } from '../../errors.ts'
+import type { HttpEvent } from './event.ts'
+import { identify } from './identity.ts'
+import { normalize, readContent } from './normalize.ts'
+import type { Found } from './router.ts'
+import { signsBody, type Verifier } from './verify.ts'
+
+export type Received =
+  | { readonly kind: 'event'; readonly event: HttpEvent; readonly aliases: readonly string[] }
+  /** Slack asks whether we are there; it wants this text back and nothing to run. */
+  | { readonly kind: 'challenge'; readonly text: string }
+
+/** Body → signature over its bytes → content → event. Nothing is parsed before the signature holds. */
+export async function receive(
+  request: HttpRequest,
+  { route, params }: Found,
+  nowMs: number,
+): Promise<Received> {
+  const { trigger } = route.subscription
+  const { headers } = request.raw
+  if (trigger.verify && signsBody(trigger.verify)) refuseEncoded(headers['content-encoding'])
+  const body = await readBody(request, trigger.maxBytes)
+  if (route.verifier !== null) checkSignature(route.verifier, headers, body, nowMs)
+
+  const content = readContent(headers['content-type'], body)
+  const scheme = trigger.verify?.scheme ?? null
+  const challenge = scheme === 'slack' ? challengeOf(content.data) : null
+  if (challenge !== null) return { kind: 'challenge', text: challenge }
+
+  const { id, aliases } = identify({ scheme, headers, body, data: content.data })
+  const event = normalize(trigger, { url: request.raw.url ?? '/', params, headers, content }, { id, nowMs })
+  return { kind: 'event', event, aliases }
+}
+
+/** What is signed is what travels; to decompress before checking would be work for strangers. */
+function refuseEncoded(encoding: string | undefined): void {
+  if (encoding === undefined || encoding.trim().toLowerCase() === 'identity') return
+  throw new TappetError('TPT_CONTENT_TYPE', 'A signed body must come without Content-Encoding.')
+}
+
+/** One refusal for every cause: it must not tell which part was wrong. */
+function checkSignature(verifier: Verifier | 'unset', headers: Headers, body: Buffer, nowMs: number): void {
+  if (verifier !== 'unset' && verifier(headers, body, nowMs)) return
+  throw new TappetError('TPT_SIGNATURE_INVALID', 'The request is not signed by who it should come from.')
+}
+
+type Headers = HttpRequest['raw']['headers']
+
+function challengeOf(data: unknown): string | null {
+  if (typeof data !== 'object' || data === null) return null
+  const { type, challenge } = data as { readonly type?: unknown; readonly challenge?: unknown }
+  return type === 'url_verification' && typeof challenge === 'string' ? challenge : null
+}
