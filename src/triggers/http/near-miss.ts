@@ -10,7 +10,8 @@ const MAX_EDITS = 2
 
 /**
  * `POST /orders` for a request to `/order`, `/Orders` or `/orders/`: a route with as many segments that differs by
- * case, a slash at the end or up to two characters, at most a third of a segment. Null when there is none. Long paths are not looked at.
+ * case, a slash at the end or up to two characters, at most a third of a segment. Null when there is none. Long
+ * paths are not looked at.
  */
 export function nearest(method: string, url: string, routes: readonly Named[]): string | null {
   const path = url.replace(/[?#].*$/s, '')
