@@ -1,0 +1,159 @@
+import { mkdir, readFile, realpath, rm, stat } from 'node:fs/promises'
+import { relative, resolve } from 'node:path'
+import type { ErrorCode, Failure } from '../errors.ts'
+import { bundleFunctions, type Broken, type Bundle } from './bundle.ts'
+import { readDeclaration } from './declaration.ts'
+import type { Describe, Described } from './describer.ts'
+import { findFiles, toPosix, walk } from './find-files.ts'
+import type { LoadedFunction } from './runtime.ts'
+
+export interface CatalogOptions {
+  /** The project's folder. */
+  readonly root: string
+  /** Where the functions are, in it. Default `functions`. */
+  readonly functionsDir?: string
+  /** Where bundles go, for example `<root>/.tappet/build`. */
+  readonly buildDir: string
+  readonly describe: Describe
+}
+
+/** The functions of a project. */
+export interface Catalog {
+  /** In the order of their ids. */
+  readonly functions: readonly LoadedFunction[]
+  /** Files that should be functions and are not. The others run. */
+  readonly problems: readonly CatalogProblem[]
+}
+
+export interface CatalogProblem {
+  /** Relative to the project's folder. */
+  readonly file: string
+  readonly code: ErrorCode
+  /** What was expected, what came, and where: complete by itself. */
+  readonly message: string
+}
+
+/** A file on its way into the catalog. */
+interface Candidate {
+  readonly id: string
+  readonly file: string
+  readonly path: string
+}
+
+const ID = /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*)*$/
+const MAX_ID_CHARS = 200
+
+/** Bundles that are no function's any more stay this long: a process that is about to start may want one. */
+const KEEP_MS = 600_000
+const BUILT = /-[0-9a-f]{12}\.mjs(?:\.map)?$|\.tmp$/
+
+/**
+ * Finds the functions of a project, bundles each, and asks a process apart what it declares. No user code runs in
+ * this process. Call it again after a change: what stayed the same is not asked again.
+ */
+export async function loadCatalog(options: CatalogOptions): Promise<Catalog> {
+  const root = await realpath(options.root)
+  const folder = resolve(root, options.functionsDir ?? 'functions')
+  const found = await findFiles(folder)
+  if (found === null)
+    return toCatalog([problem(toPosix(relative(root, folder)), 'expected a folder, found none')])
+  const buildDir = await makeFolder(resolve(root, options.buildDir))
+  const candidates = found.map(({ id, path }) => ({ id, path, file: toPosix(relative(root, path)) }))
+  const [entries, twins] = splitTwins(candidates)
+  const bundles = await bundleFunctions(root, buildDir, entries)
+  const described = await describeAll(bundles, options.describe)
+  const outcomes = await Promise.all(
+    entries.map((entry, i) => judge(entry, bundles[i] ?? { error: 'no bundle' }, described[i] ?? null)),
+  )
+  const catalog = toCatalog([...outcomes.flat(), ...twins])
+  await prune(buildDir, catalog.functions)
+  return catalog
+}
+
+function toCatalog(outcomes: readonly (LoadedFunction | CatalogProblem)[]): Catalog {
+  return {
+    functions: outcomes.filter((outcome) => 'bundle' in outcome),
+    problems: outcomes.filter((outcome) => 'message' in outcome),
+  }
+}
+
+function problem(file: string, message: string, code: ErrorCode = 'TPT_FUNCTION_INVALID'): CatalogProblem {
+  return { file, code, message: `${file}: ${message}` }
+}
+
+async function makeFolder(path: string): Promise<string> {
+  await mkdir(path, { recursive: true })
+  return realpath(path)
+}
+
+/** Of files that differ in their extension only, the first counts. */
+function splitTwins(candidates: readonly Candidate[]): [Candidate[], CatalogProblem[]] {
+  const first = new Map<string, Candidate>()
+  const twins: CatalogProblem[] = []
+  for (const candidate of candidates) {
+    const other = first.get(candidate.id)
+    if (other)
+      twins.push(
+        problem(candidate.file, `must have an id of its own, got '${candidate.id}' like ${other.file}`),
+      )
+    else first.set(candidate.id, candidate)
+  }
+  return [[...first.values()], twins]
+}
+
+/** Null for those that have no bundle. */
+async function describeAll(
+  bundles: readonly (Bundle | Broken)[],
+  describe: Describe,
+): Promise<(Described | null)[]> {
+  const paths = bundles.flatMap((bundle) => ('path' in bundle ? [bundle.path] : []))
+  const described = await describe(paths)
+  const byPath = new Map(paths.map((path, i) => [path, described[i] ?? null]))
+  return bundles.map((bundle) => ('path' in bundle ? (byPath.get(bundle.path) ?? null) : null))
+}
+
+/** What becomes of a file: a function, its problems, or nothing for a helper module. */
+async function judge(
+  { id, file, path }: Candidate,
+  bundle: Bundle | Broken,
+  described: Described | null,
+): Promise<(LoadedFunction | CatalogProblem)[]> {
+  if (!('path' in bundle)) return [problem(file, `does not compile: ${bundle.error}`)]
+  if (described === null) return []
+  if (described.kind === 'failed') return [problem(file, loadError(described.failure), 'TPT_FUNCTION_LOAD')]
+  if (described.kind === 'module') {
+    const uses = usesDefineFunction(await readFile(path, 'utf8'))
+    return uses
+      ? [problem(file, 'must have `export default defineFunction(…)`, got another default export or none')]
+      : []
+  }
+  if (!ID.test(id) || id.length > MAX_ID_CHARS) return [problem(file, `its path ${ID_RULE}, got '${id}'`)]
+  const declared = readDeclaration(described)
+  if ('triggers' in declared) return [{ id, file, bundle: bundle.path, version: bundle.version, ...declared }]
+  return declared.map((message) => problem(file, message))
+}
+
+const ID_RULE = `must be of letters, digits, '_', '-' and '.', begin with a letter or digit, and have at most ${MAX_ID_CHARS} characters`
+
+function loadError({ name, message, stack }: Failure): string {
+  const text = name === 'NonError' ? message : `${name}: ${message}`
+  const place = /\(?([^\s()]+:\d+:\d+)\)?$/m.exec(stack?.slice(stack.indexOf('\n    at ')) ?? '')?.[1]
+  return `does not load: ${text}${place === undefined ? '' : ` (${place})`}`
+}
+
+/** By the text: what is in no export leaves no trace in the module. */
+function usesDefineFunction(source: string): boolean {
+  const code = source.replaceAll(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, '')
+  return /\bdefineFunction\b[^;'"]*\bfrom\s*['"]tappet['"]/.test(code) && /\bdefineFunction\s*[(<]/.test(code)
+}
+
+async function prune(buildDir: string, functions: readonly LoadedFunction[]): Promise<void> {
+  const current = new Set(functions.flatMap(({ bundle }) => [bundle, `${bundle}.map`]))
+  const old = (await walk(buildDir, (name) => BUILT.test(name))).filter((path) => !current.has(path))
+  await Promise.all(
+    old.map(async (path) => {
+      const found = await stat(path).catch(() => null)
+      if (found && Date.now() - found.mtimeMs > KEEP_MS) await rm(path, { force: true })
+    }),
+  )
+}

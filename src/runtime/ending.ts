@@ -1,0 +1,67 @@
+import { type ErrorCode, type Failure, TappetError, toFailure } from '../errors.ts'
+import type { Exit } from './runner-process.ts'
+
+/** How a call to an instance came out. */
+export type Ending =
+  | { readonly kind: 'answered'; readonly ok: boolean; readonly payload: Buffer }
+  /** The call's own fault, or the function's as a whole. */
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  /** The process went away under it for no fault of its own. */
+  | { readonly kind: 'lost'; readonly failure: Failure }
+
+/** Why we end a process with calls in it: what they are told. */
+export type Death = 'timeout' | 'shutdown'
+
+/** How a process was when it went. */
+export interface LastState {
+  /** Path of the function's file, for messages. */
+  readonly file: string
+  /** Why we have killed it; null when we have not. */
+  readonly death: Death | null
+  /** Its bundle had not been imported yet. */
+  readonly loading: boolean
+  /** How many were in it. */
+  readonly calls: number
+}
+
+/** What the calls in a process are told when it is gone. Only a call that was in it alone can be to blame. */
+export function endingOf({ file, death, loading, calls }: LastState, exit: Exit): Ending {
+  const how = describeExit(exit)
+  if (death === 'shutdown')
+    return { kind: 'lost', failure: failure('TPT_SHUTDOWN', `${file}: its process was stopped`) }
+  if (death === 'timeout') {
+    const message = `${file}: its process was killed because another run in it did not end`
+    return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', message) }
+  }
+  if (exit.error) return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', `${file}: ${how}`) }
+  if (loading)
+    return { kind: 'failed', failure: failure('TPT_FUNCTION_LOAD', `${file}: ${how} while it loaded`) }
+  if (calls > 1) {
+    const message = `${file}: ${how} with ${calls} runs in it`
+    return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', message) }
+  }
+  return { kind: 'failed', failure: failure('TPT_FUNCTION_CRASHED', `${file}: ${how}`) }
+}
+
+function describeExit({ code, signal, error, lastWords }: Exit): string {
+  if (error) return `no process could be started: ${error.message}`
+  const how = signal === null ? `exited with code ${code}` : `died of ${signal}`
+  return `the process ${how}${lastWords === null ? '' : ` (${lastWords})`}`
+}
+
+/** What calls are told when the bundle's import throws. */
+export function notLoaded(file: string, { name, message, stack }: Failure): Ending {
+  return {
+    kind: 'failed',
+    failure: { ...failure('TPT_FUNCTION_LOAD', `${file}: does not load: ${name}: ${message}`), stack },
+  }
+}
+
+/** A call that comes when the process has already gone is never to blame. */
+export function lost(ending: Ending): Ending {
+  return 'failure' in ending ? { kind: 'lost', failure: ending.failure } : ending
+}
+
+function failure(code: ErrorCode, message: string): Failure {
+  return { ...toFailure(new TappetError(code, message)), stack: null }
+}

@@ -1,0 +1,82 @@
+import type { FunctionDefinition } from '../../define/define-function.ts'
+import type { Context } from '../../define/context.ts'
+import { type Failure, TappetError } from '../../errors.ts'
+import { type Envelope, MAX_ATTRIBUTE } from '../../events/envelope.ts'
+import type { Issue, Schema } from '../../lib/schema.ts'
+import type { Admission } from '../runtime.ts'
+import { failureOf } from './failure.ts'
+import { encodeResult } from './result.ts'
+import { applySchemas } from './schemas.ts'
+
+/** How a handler came out: its result as JSON, or the failure. */
+export type Answer =
+  | { readonly ok: true; readonly json: Buffer }
+  | { readonly ok: false; readonly failure: Failure }
+
+export interface CallOptions {
+  /** Place in `on` of the trigger whose schemas apply. */
+  readonly trigger: number
+  readonly maxResultBytes: number
+}
+
+/** Runs the handler on an event. Never rejects. */
+export async function callHandler(
+  definition: FunctionDefinition,
+  event: Envelope,
+  ctx: Context,
+  { trigger, maxResultBytes }: CallOptions,
+): Promise<Answer> {
+  try {
+    const checked = await applySchemas(event, schemasOf(definition, trigger))
+    if (!checked.ok) throw eventInvalid(checked.issues)
+    const result = await definition.handler(checked.event, ctx)
+    return { ok: true, json: await encodeResult(result, maxResultBytes) }
+  } catch (error) {
+    return { ok: false, failure: failureOf(error) }
+  }
+}
+
+/** Checks an event and computes its idempotency key. What the author's code throws is an issue. */
+export async function admitEvent(
+  definition: FunctionDefinition,
+  event: Envelope,
+  trigger: number,
+): Promise<Admission> {
+  const checked = await applySchemas(event, schemasOf(definition, trigger))
+  if (!checked.ok) return checked
+  const { idempotencyKey } = definition.options
+  if (!idempotencyKey) return { ok: true, key: null }
+  try {
+    const key: unknown = idempotencyKey(checked.event)
+    const wrong = keyProblem(key)
+    return wrong === null ? { ok: true, key: key as string } : refused(`must return ${wrong}`)
+  } catch (error) {
+    return refused(`threw: ${failureOf(error).message}`)
+  }
+}
+
+function schemasOf({ options }: FunctionDefinition, trigger: number): Readonly<Record<string, Schema>> {
+  const declared = [options.on].flat()[trigger]
+  if (!declared) {
+    throw new TappetError('TPT_INTERNAL', `expected a trigger at place ${trigger} of \`on\`, got none`)
+  }
+  return declared.schemas
+}
+
+function eventInvalid(issues: readonly Issue[]): TappetError {
+  const said = issues.map(({ path, message }) => `${path}: ${message}`).join('; ')
+  return new TappetError('TPT_EVENT_INVALID', `the event does not match its schema: ${said}`, { issues })
+}
+
+/** Null when it can be a key. Postgres holds no NUL in text, and no index entry of more than about 2,700 bytes. */
+function keyProblem(key: unknown): string | null {
+  if (typeof key !== 'string')
+    return `a string, got ${key === null ? 'null' : `a value of type ${typeof key}`}`
+  if (key.length === 0 || key.length > MAX_ATTRIBUTE)
+    return `1 to ${MAX_ATTRIBUTE} characters, got ${key.length}`
+  return key.includes('\u0000') ? 'text without NUL' : null
+}
+
+function refused(message: string): Admission {
+  return { ok: false, issues: [{ path: '', message: `\`idempotencyKey\` ${message}` }] }
+}

@@ -1,0 +1,223 @@
+import { CODES, type ErrorCode, type Failure, TappetError, toFailure } from '../errors.ts'
+import type { Envelope } from '../events/envelope.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Ending } from './ending.ts'
+import { decodeJson, encodeJson, FRAME, MAX_FRAME_BYTES } from './frames.ts'
+import { DEFAULT_MAX_RESULT_BYTES } from './handler/result.ts'
+import { replyTo } from './host-replies.ts'
+import { type Instance, startInstance } from './instance.ts'
+import { createOutputLog, joinLines } from './output-log.ts'
+import { createPool, type Pool } from './pool.ts'
+import { type Program, runnerProgram } from './runner-process.ts'
+import type {
+  Admission,
+  FunctionRuntime,
+  HostCalls,
+  Invocation,
+  LoadedFunction,
+  LogLine,
+  Settled,
+} from './runtime.ts'
+
+export interface ProcessRuntimeOptions {
+  /** The project's folder: where functions find themselves. */
+  readonly root: string
+  readonly host: HostCalls
+  /** All that a function's process sees of the environment. */
+  readonly environment: (fn: LoadedFunction) => Readonly<Record<string, string>>
+  /** URL for `ctx.db`; empty for none. */
+  readonly databaseUrl: (fn: LoadedFunction) => string
+  /** Lines of runs, in the order in which each run wrote them. */
+  readonly onLog: (lines: readonly LogLine[]) => void
+  /** Gets what functions write outside of any run. */
+  readonly logger: Logger
+  /** Calls at once in one process. Default 10. */
+  readonly callsPerInstance?: number
+  /** Processes of one function. Default 4. */
+  readonly maxInstances?: number
+  /** A process without a call ends after this long. Default 60 s. */
+  readonly idleMs?: number
+  /** Largest result of a handler, as JSON. Default 1 MiB, at most 15 MiB. */
+  readonly maxResultBytes?: number
+  /** Limit of each process's JavaScript heap. Default: Node's. */
+  readonly maxHeapMb?: number
+}
+
+/** How long a function may take to honour its signal. */
+const ABORT_GRACE_MS = 1_000
+/** An event loop that does not come round within this time is stuck. */
+const PING_MS = 250
+/** Longest that a check of an event may take, the start of the process included. */
+const ADMIT_MS = 5_000
+
+/** With room for the rest of its frame. */
+const MAX_RESULT_BYTES = MAX_FRAME_BYTES - 65_536
+
+const DEFAULT_CALLS = 10
+const DEFAULT_INSTANCES = 4
+const DEFAULT_IDLE_MS = 60_000
+
+/**
+ * Runs functions in child processes, one function version to a process, several calls at once in each. What one does
+ * to its process (a loop, a leak, an exit) hurts the calls beside it at most, and those are told that it was not them.
+ */
+export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRuntime {
+  const pools = new Map<string, Pool>()
+  let wanted: ReadonlySet<string> | null = null
+  let closing: Promise<void> | null = null
+
+  const poolOf = (fn: LoadedFunction, program: Program): Pool => {
+    const name = nameOf(fn)
+    const known = pools.get(name)
+    if (known) return known
+    const pool = createPool({
+      start: () => openInstance(options, fn, program),
+      callsPerInstance: options.callsPerInstance ?? DEFAULT_CALLS,
+      maxInstances: options.maxInstances ?? DEFAULT_INSTANCES,
+      idleMs: options.idleMs ?? DEFAULT_IDLE_MS,
+    })
+    pool.drain(wanted !== null && !wanted.has(name))
+    pools.set(name, pool)
+    return pool
+  }
+
+  /** Null when the signal aborts before there is a place, or we are closing. */
+  const use = async <T>(
+    fn: LoadedFunction,
+    how: Wish,
+    work: (instance: Instance) => Promise<T>,
+  ): Promise<T | null> => {
+    const program = await runnerProgram()
+    return closing ? null : poolOf(fn, program).use(how, work)
+  }
+
+  const check = (fn: LoadedFunction, event: Envelope, index: number, how: Wish): Promise<Ending | null> =>
+    use(fn, how, (instance) => checkEvent(instance, event, index, how.signal))
+
+  return {
+    async run(fn, invocation, signal) {
+      try {
+        const how = { alone: invocation.alone, signal }
+        const settled = await use(fn, how, (instance) => attempt(instance, invocation, signal))
+        return (
+          settled ??
+          (signal.aborted ? aborted(signal) : { ok: false, lost: true, failure: toFailure(stopped(fn)) })
+        )
+      } catch (error) {
+        return { ok: false, lost: true, failure: toFailure(error) }
+      }
+    },
+    async admit(fn, event, index) {
+      if (!fn.hasIdempotencyKey && fn.triggers[index]?.schemas.length === 0) return { ok: true, key: null }
+      const signal = AbortSignal.timeout(ADMIT_MS)
+      let ending = await check(fn, event, index, { alone: false, signal })
+      if (ending?.kind === 'lost') ending = await check(fn, event, index, { alone: true, signal })
+      if (ending === null) throw signal.aborted ? late(fn) : stopped(fn)
+      return readAdmission(fn, ending)
+    },
+    retain(functions) {
+      wanted = new Set(functions.map(nameOf))
+      for (const [name, pool] of pools) {
+        pool.drain(!wanted.has(name))
+        if (!wanted.has(name) && pool.isEmpty()) pools.delete(name)
+      }
+    },
+    close: () =>
+      (closing ??= Promise.all([...pools.values()].map((pool) => pool.close())).then(() => undefined)),
+  }
+}
+
+type Wish = Parameters<Pool['use']>[0]
+
+function nameOf({ id, version }: LoadedFunction): string {
+  return `${id}@${version}`
+}
+
+function openInstance(options: ProcessRuntimeOptions, fn: LoadedFunction, program: Program): Instance {
+  const { maxHeapMb, maxResultBytes = DEFAULT_MAX_RESULT_BYTES } = options
+  return startInstance({
+    fn,
+    program,
+    root: options.root,
+    environment: options.environment(fn),
+    databaseUrl: options.databaseUrl(fn),
+    maxResultBytes: Math.min(maxResultBytes, MAX_RESULT_BYTES),
+    flags: maxHeapMb === undefined ? [] : [`--max-old-space-size=${maxHeapMb}`],
+    onLog: joinLines(options.onLog),
+    onOutput: createOutputLog(options.logger, fn.id),
+    onCall: (frame) => replyTo(frame, options.host, fn.id),
+  })
+}
+
+/** One attempt in an instance. What comes after the abort, or does not come, is the abort's doing. */
+async function attempt(instance: Instance, invocation: Invocation, signal: AbortSignal): Promise<Settled> {
+  const { event, runId, attempt: number, maxAttempts, trigger } = invocation
+  const call = instance.call(
+    FRAME.invoke,
+    { runId, attempt: number, maxAttempts, trigger },
+    encodeJson(event),
+  )
+  let grace: NodeJS.Timeout | undefined
+  const onAbort = (): void => {
+    call.cancel(toFailure(signal.reason))
+    grace = setTimeout(() => void instance.kill('timeout'), ABORT_GRACE_MS)
+  }
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  const ending = await call.ended
+  clearTimeout(grace)
+  signal.removeEventListener('abort', onAbort)
+  if (!signal.aborted) return settledOf(ending)
+  instance.check(PING_MS)
+  return aborted(signal)
+}
+
+function settledOf(ending: Ending): Settled {
+  if (ending.kind !== 'answered') return { ok: false, lost: ending.kind === 'lost', failure: ending.failure }
+  const said = decodeJson(ending.payload)
+  return ending.ok ? { ok: true, result: said } : { ok: false, lost: false, failure: said as Failure }
+}
+
+function aborted(signal: AbortSignal): Settled {
+  return { ok: false, lost: false, failure: toFailure(signal.reason) }
+}
+
+/** Null when there was no answer before the deadline. */
+async function checkEvent(
+  instance: Instance,
+  event: Envelope,
+  trigger: number,
+  deadline: AbortSignal,
+): Promise<Ending | null> {
+  const call = instance.call(FRAME.admit, { trigger }, encodeJson(event))
+  let onAbort = (): void => undefined
+  const tooLate = new Promise<null>((resolve) => (onAbort = () => resolve(null)))
+  deadline.addEventListener('abort', onAbort, { once: true })
+  const ending = await Promise.race([call.ended, tooLate])
+  deadline.removeEventListener('abort', onAbort)
+  if (ending === null) instance.check(ABORT_GRACE_MS)
+  return ending
+}
+
+/** @throws TappetError when the function's code gave no answer. */
+function readAdmission(fn: LoadedFunction, ending: Ending): Admission {
+  if (ending.kind === 'answered' && ending.ok) return decodeJson(ending.payload) as Admission
+  const failure = ending.kind === 'answered' ? (decodeJson(ending.payload) as Failure) : ending.failure
+  const code =
+    failure.code !== null && failure.code in CODES ? (failure.code as ErrorCode) : 'TPT_FUNCTION_CRASHED'
+  throw new TappetError(
+    code,
+    failure.message.startsWith(fn.file) ? failure.message : `${fn.file}: ${failure.message}`,
+  )
+}
+
+function late({ file }: LoadedFunction): TappetError {
+  return new TappetError(
+    'TPT_TIMEOUT',
+    `${file}: the check of an event must end within ${ADMIT_MS} ms, it did not`,
+  )
+}
+
+function stopped({ file }: LoadedFunction): TappetError {
+  return new TappetError('TPT_SHUTDOWN', `${file}: the runtime is stopping`)
+}

@@ -1,0 +1,112 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { FunctionDefinition } from '../../define/define-function.ts'
+import type { Failure } from '../../errors.ts'
+import type { Envelope } from '../../events/envelope.ts'
+import { decodeJson, encodeJson, FRAME, type Frame } from '../frames.ts'
+import { admitEvent, type Answer, callHandler } from '../handler/call.ts'
+import { createContext } from '../handler/context.ts'
+import { failureOf, toError } from '../handler/failure.ts'
+import { createRunLog, type RunLog } from '../handler/log-line.ts'
+import type { HostCalls, Invocation } from '../runtime.ts'
+import type { Channel } from './channel.ts'
+import type { Database } from './database.ts'
+import { captureOutput } from './output.ts'
+import { shortenStack } from './stack.ts'
+
+/** The function that this process runs. */
+export interface Loaded {
+  readonly definition: FunctionDefinition
+  readonly functionId: string
+  readonly maxResultBytes: number
+  readonly database: Database
+}
+
+export interface Calls {
+  invoke(frame: Frame, loaded: Promise<Loaded>): Promise<void>
+  admit(frame: Frame, loaded: Promise<Loaded>): Promise<void>
+  cancel(frame: Frame): void
+  /** Blames the call in which it was thrown. False when there is none, or it has been answered. */
+  blame(thrown: unknown): boolean
+}
+
+interface Call {
+  readonly id: number
+  readonly log: RunLog
+  readonly abort: AbortController
+  answered: boolean
+}
+
+/** The calls in this process. What is written or thrown is told apart by where it comes from, also after an await. */
+export function createCalls(channel: Channel, host: HostCalls): Calls {
+  const current = new AsyncLocalStorage<Call>()
+  const open = new Map<number, Call>()
+  const output = captureOutput(() => current.getStore()?.log)
+
+  const answer = (call: Call, result: Answer): void => {
+    if (call.answered) return
+    call.answered = true
+    output.flush(call.log)
+    open.delete(call.id)
+    const payload = result.ok ? result.json : encodeJson(shortenStack(result.failure))
+    channel.send(FRAME.answer, call.id, { ok: result.ok }, payload)
+  }
+
+  const run = async (frame: Frame, loading: Promise<Loaded>, call: Call): Promise<Answer> => {
+    const { definition, functionId, maxResultBytes, database } = await loading
+    const { runId, attempt, maxAttempts, trigger } = frame.header as unknown as Invocation
+    const { signal } = call.abort
+    const { write } = call.log
+    const ctx = createContext({
+      functionId,
+      runId,
+      attempt,
+      maxAttempts,
+      signal,
+      host,
+      write,
+      db: database.pool,
+    })
+    return callHandler(definition, decodeJson(frame.payload) as Envelope, ctx, { trigger, maxResultBytes })
+  }
+
+  return {
+    async invoke(frame, loading) {
+      const log = createRunLog(frame.header as unknown as Invocation, (line) =>
+        channel.sendNow(FRAME.log, frame.id, {}, encodeJson(line)),
+      )
+      const call: Call = { id: frame.id, log, abort: new AbortController(), answered: false }
+      open.set(call.id, call)
+      answer(call, await current.run(call, () => run(frame, loading, call)).catch(toAnswer))
+    },
+    async admit(frame, loading) {
+      const check = async (): Promise<Answer> => {
+        const { definition } = await loading
+        const event = decodeJson(frame.payload) as Envelope
+        return {
+          ok: true,
+          json: encodeJson(await admitEvent(definition, event, Number(frame.header.trigger))),
+        }
+      }
+      const result = await check().catch(toAnswer)
+      const payload = result.ok ? result.json : encodeJson(result.failure)
+      channel.send(FRAME.answer, frame.id, { ok: result.ok }, payload)
+    },
+    cancel({ id, payload }) {
+      open.get(id)?.abort.abort(toError(decodeJson(payload) as Failure))
+    },
+    blame(thrown) {
+      const call = current.getStore()
+      if (!call) return false
+      if (call.answered) {
+        const { message, stack } = shortenStack(failureOf(thrown))
+        call.log.write('error', `thrown after the function had returned: ${stack ?? message}`, null)
+      }
+      answer(call, { ok: false, failure: failureOf(thrown) })
+      return true
+    },
+  }
+}
+
+function toAnswer(error: unknown): Answer {
+  return { ok: false, failure: failureOf(error) }
+}

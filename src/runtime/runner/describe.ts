@@ -1,0 +1,79 @@
+import type { FunctionDefinition } from '../../define/define-function.ts'
+
+/** What a bundle's default export says of itself, as JSON. Nothing is judged here: the broker does that. */
+export type Description =
+  | { readonly kind: 'module' }
+  | {
+      readonly kind: 'function'
+      readonly handler: string
+      readonly options: unknown
+      /** The triggers, with `true` for each schema that is one. */
+      readonly on: unknown
+    }
+
+/** What JSON has no word for: a function, NaN, a cycle. Printed instead. */
+export interface Unprintable {
+  readonly '~': string
+}
+
+const MAX_DEPTH = 8
+const MAX_VALUES = 5_000
+
+export function describeModule(module: { readonly default?: unknown }): Description {
+  const definition = module.default
+  if (!isDefinition(definition)) return { kind: 'module' }
+  const { options, handler } = definition as { options: unknown; handler: unknown }
+  if (!isRecord(options))
+    return { kind: 'function', handler: typeof handler, options: toPlain(options), on: null }
+  const { on, ...rest } = options
+  const described = Array.isArray(on) ? on.map(describeTrigger) : describeTrigger(on)
+  return { kind: 'function', handler: typeof handler, options: toPlain(rest), on: described }
+}
+
+/** By its shape, not its class: it may come from another copy of `defineFunction`. */
+export function isDefinition(value: unknown): value is FunctionDefinition {
+  return isRecord(value) && Object.keys(value).toSorted().join() === 'handler,options'
+}
+
+function describeTrigger(trigger: unknown): unknown {
+  if (!isRecord(trigger) || !isRecord(trigger.schemas)) return toPlain(trigger)
+  const { schemas, ...rest } = trigger
+  const described = Object.entries(schemas).map(([path, schema]) => [
+    path,
+    isSchema(schema) || toPlain(schema, MAX_DEPTH - 1),
+  ])
+  return { ...(toPlain(rest) as object), schemas: Object.fromEntries(described) as unknown }
+}
+
+/** Libraries make schemas objects or functions (arktype). */
+function isSchema(value: unknown): boolean {
+  const standard = (value as { readonly '~standard'?: { readonly validate?: unknown } } | null)?.['~standard']
+  return typeof standard?.validate === 'function'
+}
+
+/** Ends on any graph: cycles by their depth, broad ones by their size. */
+function toPlain(value: unknown, depth = 0, budget = { left: MAX_VALUES }): unknown {
+  if (typeof value !== 'object' || value === null) return isJson(value) ? value : unprintable(nameOf(value))
+  if (depth >= MAX_DEPTH || budget.left-- <= 0) return unprintable('an object')
+  const plain = (item: unknown): unknown => toPlain(item, depth + 1, budget)
+  if (Array.isArray(value)) return value.map(plain)
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]))
+}
+
+function isJson(value: unknown): boolean {
+  return typeof value === 'number'
+    ? Number.isFinite(value)
+    : typeof value === 'string' || typeof value === 'boolean' || value === null || value === undefined
+}
+
+function nameOf(value: unknown): string {
+  return typeof value === 'function' ? 'a function' : String(value)
+}
+
+function unprintable(text: string): Unprintable {
+  return { '~': text }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,103 @@
+/**
+ * The process in which one version of one function runs. Starts empty, loads the bundle that LOAD names, and answers
+ * calls until the broker closes the socket. Knows nothing of the ledger or the queue.
+ */
+import { pathToFileURL } from 'node:url'
+import { TappetError } from '../../errors.ts'
+import { encodeJson, FRAME, type Frame } from '../frames.ts'
+import { failureOf } from '../handler/failure.ts'
+import { createCalls, type Loaded } from './calls.ts'
+import { openChannel } from './channel.ts'
+import { createDatabase } from './database.ts'
+import { describeModule, isDefinition } from './describe.ts'
+import { createRemoteHost } from './host.ts'
+import { shortenStack } from './stack.ts'
+
+export interface LoadHeader {
+  readonly functionId: string
+  readonly file: string
+  readonly bundle: string
+  readonly databaseUrl: string
+  readonly maxResultBytes: number
+}
+
+const channel = openChannel(onFrame)
+const host = createRemoteHost(channel)
+const calls = createCalls(channel, host)
+let loaded: Promise<Loaded> = Promise.reject(new TappetError('TPT_INTERNAL', 'expected LOAD before any call'))
+loaded.catch(() => undefined)
+
+process.on('uncaughtException', onFault)
+process.on('unhandledRejection', onFault)
+
+function onFrame(frame: Frame): void {
+  switch (frame.type) {
+    case FRAME.load:
+      loaded = load(frame.header as unknown as LoadHeader)
+      return void report(loaded)
+    case FRAME.describe:
+      return void describe(frame)
+    case FRAME.invoke:
+      return void calls.invoke(frame, loaded)
+    case FRAME.admit:
+      return void calls.admit(frame, loaded)
+    case FRAME.cancel:
+      return calls.cancel(frame)
+    case FRAME.reply:
+      return host.onReply(frame)
+    case FRAME.ping:
+      return channel.sendNow(FRAME.pong, frame.id)
+    case FRAME.end:
+      return void end()
+  }
+}
+
+async function load({ functionId, file, bundle, databaseUrl, maxResultBytes }: LoadHeader): Promise<Loaded> {
+  const module = await importBundle(bundle)
+  const definition = module.default
+  if (!isDefinition(definition)) {
+    throw new TypeError(
+      `${file}: expected a default export made with defineFunction, got ${typeof definition}`,
+    )
+  }
+  return { definition, functionId, maxResultBytes, database: createDatabase(functionId, databaseUrl) }
+}
+
+async function report(loading: Promise<unknown>): Promise<void> {
+  try {
+    await loading
+    channel.send(FRAME.ready, 0, { ok: true })
+  } catch (error) {
+    channel.send(FRAME.ready, 0, { ok: false }, encodeJson(shortenStack(failureOf(error))))
+  }
+}
+
+async function describe({ id, header }: Frame): Promise<void> {
+  try {
+    const description = describeModule(await importBundle(String(header.bundle)))
+    channel.send(FRAME.answer, id, { ok: true }, encodeJson(description))
+  } catch (error) {
+    channel.send(FRAME.answer, id, { ok: false }, encodeJson(shortenStack(failureOf(error))))
+  }
+}
+
+function importBundle(bundle: string): Promise<{ readonly default?: unknown }> {
+  return import(pathToFileURL(bundle).href) as Promise<{ readonly default?: unknown }>
+}
+
+/** The state of the process is unknown from here on: it finishes what it can and takes no more. */
+function onFault(thrown: unknown): void {
+  if (!calls.blame(thrown)) {
+    const { stack, message } = shortenStack(failureOf(thrown))
+    process.stderr.write(`thrown outside of any run: ${stack ?? message}\n`)
+  }
+  channel.sendNow(FRAME.retire, 0)
+}
+
+async function end(): Promise<void> {
+  try {
+    await (await loaded).database.close()
+  } finally {
+    process.exit(0)
+  }
+}
