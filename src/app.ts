@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { registerAdminRoutes } from './api/admin.ts'
+import { createMetrics, type Metrics } from './api/metrics.ts'
 import { createServer } from './api/server.ts'
 import { type Adapters, createAdapters } from './app/adapters.ts'
 import { type Check, runChecks } from './app/checks.ts'
@@ -71,7 +72,8 @@ export async function startApp(
       undo.push(() => folder.release())
     }
     const database = await openDatabase({ config, logger, onProgress })
-    const store = createPostgresStore(database.pool)
+    const metrics = createMetrics()
+    const store = metrics.watch(createPostgresStore(database.pool))
     undo.push(async () => {
       await store.close()
       await database.stop()
@@ -79,7 +81,7 @@ export async function startApp(
     if (mode === 'dev') await applySchema(config, database)
     const queue = await openQueue(config, database.url, logger)
     undo.push(() => queue.close())
-    const app = await startParts({ config, mode, logger, folder, database, store, queue, undo })
+    const app = await startParts({ config, mode, logger, folder, database, store, queue, metrics, undo })
     let stopped: Promise<void> | null = null
     return { ...app, stop: () => (stopped ??= unwind()) }
   } catch (error) {
@@ -96,6 +98,7 @@ interface Parts {
   readonly database: Database
   readonly store: Store
   readonly queue: Queue
+  readonly metrics: Metrics
   readonly undo: (() => Promise<unknown>)[]
 }
 
@@ -103,7 +106,7 @@ const CLOCK_EVERY_MS = 30_000
 const RETIRE_EVERY_MS = 3_600_000
 
 async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
-  const { config, mode, logger, folder, database, store, queue, undo } = parts
+  const { config, mode, logger, folder, database, store, queue, metrics, undo } = parts
   const adminKey = config.adminToken ?? (await folder.adminKey())
   const server = createServer({ keys: [adminKey], logger })
   const clock = startClock(store)
@@ -133,15 +136,16 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const checks = (): Promise<readonly Check[]> =>
     runChecks({ store, queue, outboxes: adapters.outboxes, problems: adapters.problems, stateFolder })
   registerAdminRoutes({
-    ...{ server, store, queue, awaitRun, checks },
+    ...{ server, store, queue, metrics, awaitRun, checks },
     emit: broker.emit,
     enqueue: dispatcher.enqueue,
     catalog: functions.current,
     triggerProblems: adapters.problems,
     schedules: adapters.schedules,
-    send: adapters.queue.send,
+    stopping: () => stopping,
   })
 
+  let stopping = false
   dispatcher.start()
   undo.push(() => dispatcher.stop())
   const serving = config.roles.includes('worker')
@@ -152,6 +156,9 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   undo.push(() => server.close())
   await startIntake({ adapters, functions, broker, undo })
   const url = await listen(server, config)
+  undo.push(async () => {
+    stopping = true
+  })
   await folder.announce({ pid: process.pid, url, databaseUrl: database.url })
 
   return {

@@ -1,5 +1,5 @@
 import type { HttpServer } from '../api/server.ts'
-import type { Config } from '../config.ts'
+import type { Config, Role } from '../config.ts'
 import { TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Outbox } from '../outbox/outbox.ts'
@@ -61,9 +61,13 @@ export async function createAdapters(deps: AdaptersDeps): Promise<Adapters> {
   const { project } = config
   const postgres = createPostgresAdapter({ outbox: outboxes.of, connectionUrl, project, install, logger })
 
-  const always = [queue] as const
-  const ofRole = { http: [http, upload], triggers: [cron, postgres], worker: [] }
-  const used = [...always, ...config.roles.flatMap((role) => ofRole[role])] as readonly TriggerAdapter[]
+  const ofRole: Readonly<Record<Role, readonly TriggerAdapter[]>> = {
+    http: [http, upload],
+    triggers: [cron, postgres],
+    worker: [],
+  }
+  // Messages come from everywhere: functions on workers send them too.
+  const used: readonly TriggerAdapter[] = [queue, ...config.roles.flatMap((role) => ofRole[role])]
   const draining = config.roles.includes('triggers')
 
   return {

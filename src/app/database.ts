@@ -1,10 +1,10 @@
-import type { Pool } from 'pg'
+import pg, { type ClientBase, type Pool } from 'pg'
 import type { Config } from '../config.ts'
 import { startEmbeddedPostgres } from '../embedded/postgres.ts'
 import { TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { migrate } from '../store/migrate.ts'
-import { createPool, query, toStoreError } from '../store/postgres/pool.ts'
+import { createPool, toStoreError } from '../store/postgres/pool.ts'
 
 /** The ledger's database: of our own, or the one that was given. */
 export interface Database {
@@ -29,16 +29,29 @@ export async function openDatabase({ config, logger, onProgress }: DatabaseOptio
       ? await startEmbeddedPostgres({ folder: `${config.stateFolder}/pg`, onProgress })
       : null
   const url = embedded?.url ?? config.databaseUrl ?? ''
-  const pool = createPool({ url, logger, max: 20 })
   try {
-    const version = await checkServer(pool, config)
-    await migrateLedger(pool, onProgress)
+    const version = await prepare(url, config, onProgress)
+    const pool = createPool({ url, logger, max: 20 })
     const stop = async (): Promise<void> => embedded?.stop()
     return { url, kind: embedded ? 'embedded' : 'given', version, pool, stop }
   } catch (error) {
-    await pool.end()
     await embedded?.stop()
     throw toStoreError(error)
+  }
+}
+
+/** On a connection of its own: some of it holds for later connections only. */
+async function prepare(url: string, config: Config, onProgress: (message: string) => void): Promise<string> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
+  try {
+    await client.connect()
+    const version = await checkServer(client, config)
+    await uncoverPublic(client, onProgress)
+    const { applied } = await migrate(client, 'ledger')
+    if (applied.length > 0) onProgress(`ledger: applied ${applied.join(', ')}`)
+    return version
+  } finally {
+    await client.end().catch(() => undefined)
   }
 }
 
@@ -48,8 +61,9 @@ const SETTINGS = `
          array(select name from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit')
                 and setting = 'off') as off`
 
-async function checkServer(pool: Pool, { durability }: Config): Promise<string> {
-  const [server] = await query<{ version: string; number: number; off: string[] }>(pool, 'settings', SETTINGS)
+async function checkServer(client: ClientBase, { durability }: Config): Promise<string> {
+  const { rows } = await client.query<{ version: string; number: number; off: string[] }>(SETTINGS)
+  const [server] = rows
   if (!server || server.number < MIN_VERSION) {
     throw new TappetError(
       'TPT_CONFIG_INVALID',
@@ -63,12 +77,17 @@ async function checkServer(pool: Pool, { durability }: Config): Promise<string> 
   return server.version.split(' ')[0] ?? server.version
 }
 
-async function migrateLedger(pool: Pool, onProgress: (message: string) => void): Promise<void> {
-  const client = await pool.connect()
-  try {
-    const { applied } = await migrate(client, 'ledger')
-    if (applied.length > 0) onProgress(`ledger: applied ${applied.join(', ')}`)
-  } finally {
-    client.release()
-  }
+/**
+ * A role called `tappet` would find our schema where it means `public`, because `"$user"` is first in the search path.
+ * Its own setting for this database puts that right.
+ */
+async function uncoverPublic(client: ClientBase, onProgress: (message: string) => void): Promise<void> {
+  const { rows } = await client.query<{ database: string }>(`
+    select quote_ident(current_database()) as database where current_user = 'tappet'
+       and current_setting('search_path') like '"$user"%'`)
+  if (!rows[0]) return
+  await client.query(`alter role tappet in database ${rows[0].database} set search_path = public`)
+  onProgress(
+    'set search_path = public for the role tappet, so that it does not create its tables in our schema',
+  )
 }

@@ -7,8 +7,9 @@ import type { Layout, Progress } from './layout.ts'
 import { isAlive } from './lock-file.ts'
 import type { Programs } from './programs.ts'
 
-/** The superuser, and the database. */
-export const NAME = 'tappet'
+/** A role called `tappet` would find our schema before `public`: `$user` comes first in the search path. */
+export const ROLE = 'postgres'
+export const DATABASE = 'tappet'
 
 const UNFINISHED = 'initdb-'
 const PASSWORD_FILE = 'tappet-password'
@@ -92,7 +93,7 @@ async function initialise(draft: string, { initdb, identity }: Programs): Promis
   const passwordFile = `${draft}.password`
   await writeFile(passwordFile, password, { mode: 0o600 })
   if (identity.owner) await chown(passwordFile, identity.owner.uid, identity.owner.gid)
-  const args = [`--pgdata=${draft}`, `--username=${NAME}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256']
+  const args = [`--pgdata=${draft}`, `--username=${ROLE}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256']
   const { ok, output } = await run(identity, initdb, [
     ...args,
     '--encoding=UTF8',

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TappetError } from '../errors.ts'
 import { query } from './client.ts'
-import { ensureCluster, NAME, readPassword } from './cluster.ts'
+import { DATABASE, ensureCluster, readPassword, ROLE } from './cluster.ts'
 import { chooseIdentity } from './identity.ts'
 import { folderError, giveTo, type Layout, openFolder, type Progress } from './layout.ts'
 import { choosePort, rememberPort } from './port.ts'
@@ -11,7 +11,7 @@ import { findPackage, preparePrograms } from './programs.ts'
 import { findRunning, launch, logEnd, logSince, type Running, stopServer } from './server.ts'
 
 export interface EmbeddedPostgres {
-  /** `postgres://tappet:<password>@127.0.0.1:<port>/tappet`, a superuser. */
+  /** `postgres://postgres:<password>@127.0.0.1:<port>/tappet`, a superuser. */
   readonly url: string
   readonly port: number
   /** Of the server, for example `18.4`. */
@@ -111,12 +111,12 @@ async function opened(
   origin: EmbeddedPostgres['origin'],
 ): Promise<EmbeddedPostgres> {
   const { port } = running
-  const server = `postgres://${NAME}:${await readPassword(layout)}@127.0.0.1:${port}`
+  const server = `postgres://${ROLE}:${await readPassword(layout)}@127.0.0.1:${port}`
   const version = await identify(server, layout)
   await rememberPort(layout, port)
   let stopped: Promise<void> | undefined
   return {
-    url: `${server}/${NAME}`,
+    url: `${server}/${DATABASE}`,
     port,
     version,
     origin,
@@ -129,7 +129,7 @@ async function identify(server: string, { data }: Layout): Promise<string> {
   const [found] = await query<{ folder: string; version: string; complete: boolean }>(
     `${server}/postgres`,
     `select current_setting('data_directory') as folder, current_setting('server_version') as version,
-       exists (select from pg_database where datname = '${NAME}') as complete`,
+       exists (select from pg_database where datname = '${DATABASE}') as complete`,
   )
   const folder = found && (await realpath(found.folder).catch(() => found.folder))
   if (!found || folder !== (await realpath(data))) {
@@ -138,7 +138,7 @@ async function identify(server: string, { data }: Layout): Promise<string> {
       `expected the Postgres of ${data}, got the one of ${folder}`,
     )
   }
-  if (!found.complete) await query(`${server}/postgres`, `create database ${NAME}`).catch(ignoreDuplicate)
+  if (!found.complete) await query(`${server}/postgres`, `create database ${DATABASE}`).catch(ignoreDuplicate)
   return found.version
 }
 

@@ -23,7 +23,7 @@ test('the first start creates a cluster and keeps its password to us', async () 
   assert.match(postgres.version, /^18\.\d+$/)
   assert.match(
     postgres.url,
-    new RegExp(`^postgres://tappet:[\\w-]{32}@127\\.0\\.0\\.1:${postgres.port}/tappet$`),
+    new RegExp(`^postgres://postgres:[\\w-]{32}@127\\.0\\.0\\.1:${postgres.port}/tappet$`),
   )
   assert.deepEqual(messages, [`creating a database in ${folder} (first start)`])
   assert.equal((await stat(join(folder, 'data/tappet-password'))).mode & 0o777, 0o600)
