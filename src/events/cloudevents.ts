@@ -1,15 +1,13 @@
 import { TappetError } from '../errors.ts'
 import { decodeUtf8, parseJson } from '../lib/json.ts'
 import type { Issue } from '../lib/schema.ts'
-import { type Envelope, MAX_ATTRIBUTE } from './envelope.ts'
+import { type Attributes, type Check, kindOf, readAttributes } from './cloudevent-attributes.ts'
+import type { Envelope } from './envelope.ts'
 
 /** A CloudEvents 1.0 record that somebody sent. */
-export interface CloudEvent extends Envelope {
-  readonly datacontenttype: string | null
+export interface CloudEvent extends Envelope, Attributes {
   /** `data` is the base64 of bytes that are neither JSON nor text. */
   readonly base64: boolean
-  /** Further attributes, `dataschema` included, in their canonical string form. */
-  readonly extensions: Readonly<Record<string, string>>
 }
 
 export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -28,11 +26,17 @@ const MAX_ISSUES = 100
  * @throws TappetError TPT_CONTENT_TYPE when it is not a CloudEvent at all, TPT_BODY_INVALID when the body cannot be
  *   read, TPT_EVENT_INVALID with the issues; their paths begin with the place in the batch.
  */
-export function parseCloudEvents(headers: RequestHeaders, body: Uint8Array, now = new Date()): readonly CloudEvent[] {
+export function parseCloudEvents(
+  headers: RequestHeaders,
+  body: Uint8Array,
+  now = new Date(),
+): readonly CloudEvent[] {
   const issues: Issue[] = []
   const events = [...read(headers, body)].map(({ path, attributes, data }) => {
-    const check = (name: string, message: string): void => void issues.push({ path: `${path}/${name}`, message })
-    return toRecord(attributes, data, check, now)
+    const check = (name: string, message: string): void =>
+      void issues.push({ path: `${path}/${name}`, message })
+    const known = readAttributes(attributes, check, now)
+    return { ...known, ...dataOf(data, known.datacontenttype, check) }
   })
   if (issues.length === 0) return events
   const first = issues.slice(0, 3).map(({ path, message }) => `${path} ${message}`)
@@ -68,8 +72,6 @@ type Content =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly attribute: 'data_base64' | null }
   | { readonly kind: 'invalid'; readonly attribute: string; readonly message: string }
 
-type Check = (attribute: string, message: string) => void
-
 function read(headers: RequestHeaders, body: Uint8Array): readonly Raw[] {
   const type = mediaType(headers['content-type'])
   if (type === STRUCTURED) return [structured(parseJson(body), '')]
@@ -84,9 +86,13 @@ function read(headers: RequestHeaders, body: Uint8Array): readonly Raw[] {
 }
 
 function batch(value: unknown): readonly Raw[] {
-  if (!Array.isArray(value)) throw new TappetError('TPT_BODY_INVALID', `expected an array, got ${kindOf(value)}`)
+  if (!Array.isArray(value))
+    throw new TappetError('TPT_BODY_INVALID', `expected an array, got ${kindOf(value)}`)
   if (value.length > MAX_BATCH) {
-    throw new TappetError('TPT_BODY_INVALID', `expected at most ${MAX_BATCH} events in a batch, got ${value.length}`)
+    throw new TappetError(
+      'TPT_BODY_INVALID',
+      `expected at most ${MAX_BATCH} events in a batch, got ${value.length}`,
+    )
   }
   return value.map((event, index) => structured(event, `/${index}`))
 }
@@ -94,7 +100,10 @@ function batch(value: unknown): readonly Raw[] {
 function structured(value: unknown, path: string): Raw {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     const where = path === '' ? '' : ` at ${path}`
-    throw new TappetError('TPT_BODY_INVALID', `expected an event as a JSON object${where}, got ${kindOf(value)}`)
+    throw new TappetError(
+      'TPT_BODY_INVALID',
+      `expected an event as a JSON object${where}, got ${kindOf(value)}`,
+    )
   }
   const { data, data_base64: base64, ...attributes } = value as Record<string, unknown>
   return { path, attributes, data: structuredData(data, base64) }
@@ -120,7 +129,11 @@ function fromHeaders(headers: RequestHeaders, body: Uint8Array): Raw {
   }
   const type = headers['content-type']
   if (type !== undefined) attributes['datacontenttype'] = type
-  return { path: '', attributes, data: body.length === 0 ? { kind: 'none' } : { kind: 'bytes', bytes: body, attribute: null } }
+  return {
+    path: '',
+    attributes,
+    data: body.length === 0 ? { kind: 'none' } : { kind: 'bytes', bytes: body, attribute: null },
+  }
 }
 
 /** Section 3.1.3.2 of the HTTP binding: first the quotes of older senders, then one round of percent-decoding. */
@@ -133,73 +146,11 @@ function fromHeader(name: string, value: string | readonly string[]): unknown {
     return decodeUtf8(Buffer.from(bytes, 'latin1'))
   } catch (error) {
     const issues = [{ path: `/${name.slice(3)}`, message: 'must be percent-encoded UTF-8' }]
-    throw new TappetError('TPT_EVENT_INVALID', `header ${name} must be percent-encoded UTF-8`, { issues, cause: error })
+    throw new TappetError('TPT_EVENT_INVALID', `header ${name} must be percent-encoded UTF-8`, {
+      issues,
+      cause: error,
+    })
   }
-}
-
-const KNOWN = new Set(['specversion', 'id', 'source', 'type', 'subject', 'time', 'datacontenttype'])
-
-function toRecord(attributes: Raw['attributes'], content: Content, check: Check, now: Date): CloudEvent {
-  if (attributes['specversion'] !== '1.0') {
-    check('specversion', `must be "1.0", got ${JSON.stringify(attributes['specversion']) ?? 'nothing'}`)
-  }
-  const text = (name: string): string | null => optionalText(attributes[name], (message) => check(name, message))
-  const required = (name: string): string => {
-    if (attributes[name] === undefined || attributes[name] === null) check(name, 'is required')
-    return text(name) ?? ''
-  }
-  const subject = text('subject')
-  const datacontenttype = text('datacontenttype')
-  return {
-    specversion: '1.0',
-    id: required('id'),
-    source: required('source'),
-    type: required('type'),
-    ...(subject !== null && { subject }),
-    time: timeOf(text('time'), check, now),
-    datacontenttype,
-    extensions: extensionsOf(attributes, check),
-    ...dataOf(content, datacontenttype, check),
-  }
-}
-
-function optionalText(value: unknown, fail: (message: string) => void): string | null {
-  if (value === undefined || value === null) return null
-  if (typeof value !== 'string') fail(`must be a string, got ${kindOf(value)}`)
-  else if (value === '') fail('must not be empty')
-  else if (value.length > MAX_ATTRIBUTE) fail(`must be at most ${MAX_ATTRIBUTE} characters, got ${value.length}`)
-  else if (/[\p{Cc}\p{Cs}]/u.test(value)) fail('must not contain control characters or lone surrogates')
-  else return value
-  return null
-}
-
-const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/
-
-/** To the millisecond, in UTC. A leap second is the second before it: nothing here can hold one. */
-function timeOf(time: string | null, check: Check, now: Date): string {
-  if (time === null) return now.toISOString()
-  const [, year, month, day] = RFC3339.exec(time) ?? []
-  const daysInMonth = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
-  const date = new Date(time.toUpperCase().replace(/:60(?=[.Z+-])/, ':59'))
-  const fullYear = date.getUTCFullYear()
-  if (year !== undefined && Number(day) <= daysInMonth && fullYear >= 1 && fullYear <= 9999) return date.toISOString()
-  check('time', `must be an RFC 3339 time like 2026-03-29T01:30:00Z, got ${JSON.stringify(time)}`)
-  return now.toISOString()
-}
-
-function extensionsOf(attributes: Raw['attributes'], check: Check): Record<string, string> {
-  const extensions: [string, string][] = []
-  for (const [name, value] of Object.entries(attributes)) {
-    if (KNOWN.has(name) || value === null || value === undefined) continue
-    if (!/^[a-z0-9]+$/.test(name) || name === 'data' || name.length > MAX_ATTRIBUTE) {
-      check(pointer(name), 'is not a name of an attribute: only a-z and 0-9')
-      continue
-    }
-    const canonical = typeof value === 'boolean' || Number.isInteger(value) ? String(value) : value
-    const text = optionalText(canonical, (message) => check(name, message))
-    if (text !== null) extensions.push([name, text])
-  }
-  return Object.fromEntries(extensions)
 }
 
 function dataOf(content: Content, type: string | null, check: Check): Pick<CloudEvent, 'data' | 'base64'> {
@@ -207,7 +158,8 @@ function dataOf(content: Content, type: string | null, check: Check): Pick<Cloud
   if (content.kind === 'value') return { data: content.value, base64: false }
   if (content.kind !== 'bytes') return { data: null, base64: false }
   const media = mediaType(type ?? 'application/json')
-  if (/^(application|text)\/json$|\+json$/.test(media)) return { data: decoded(content, check, parseJson), base64: false }
+  if (/^(application|text)\/json$|\+json$/.test(media))
+    return { data: decoded(content, check, parseJson), base64: false }
   const text = /^text\/|\+xml$|^application\/(xml|x-www-form-urlencoded)$/.test(media)
   const foreign = /;\s*charset="?(?!utf-8|us-ascii)/i.test(type ?? '')
   if (text && !foreign) return { data: decoded(content, check, decodeUtf8), base64: false }
@@ -217,7 +169,11 @@ function dataOf(content: Content, type: string | null, check: Check): Pick<Cloud
 type Decode = (bytes: Uint8Array) => unknown
 
 /** A body that cannot be read is refused as such; the same inside of an event is an issue of that event. */
-function decoded({ bytes, attribute }: Extract<Content, { kind: 'bytes' }>, check: Check, decode: Decode): unknown {
+function decoded(
+  { bytes, attribute }: Extract<Content, { kind: 'bytes' }>,
+  check: Check,
+  decode: Decode,
+): unknown {
   if (attribute === null) return decode(bytes)
   try {
     return decode(bytes)
@@ -229,14 +185,4 @@ function decoded({ bytes, attribute }: Extract<Content, { kind: 'bytes' }>, chec
 
 function mediaType(header: string | readonly string[] | undefined): string {
   return typeof header === 'string' ? (header.split(';')[0] ?? '').trim().toLowerCase() : ''
-}
-
-function pointer(name: string): string {
-  return name.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')
-}
-
-function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'an array'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

@@ -16,7 +16,9 @@ export function parseJson(json: string | Uint8Array, maxDepth = MAX_JSON_DEPTH):
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new TappetError('TPT_BODY_INVALID', `expected JSON, got: ${(error as Error).message}`, { cause: error })
+    throw new TappetError('TPT_BODY_INVALID', `expected JSON, got: ${(error as Error).message}`, {
+      cause: error,
+    })
   }
 }
 
@@ -25,7 +27,9 @@ export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
-    throw new TappetError('TPT_BODY_INVALID', 'expected UTF-8, got bytes that are not', { cause: error })
+    throw new TappetError('TPT_BODY_INVALID', 'expected UTF-8, got bytes that are not', {
+      cause: error,
+    })
   }
 }
 
@@ -41,7 +45,10 @@ function checkDepth(text: string, maxDepth: number): void {
     if (char === QUOTE) {
       at = endOfString(text, at)
     } else if (OPEN.has(char) && ++depth > maxDepth) {
-      throw new TappetError('TPT_BODY_INVALID', `expected JSON at most ${maxDepth} deep, got more at position ${at}`)
+      throw new TappetError(
+        'TPT_BODY_INVALID',
+        `expected JSON at most ${maxDepth} deep, got more at position ${at}`,
+      )
     } else if (CLOSE.has(char)) {
       depth--
     }

@@ -11,7 +11,14 @@ import type { Outbox, OutboxMessage } from '../../outbox/outbox.ts'
 import type { Accepted, Emit, EmitOptions, Subscription, TriggerAdapter, TriggerProblem } from '../trigger.ts'
 import type { QueueTrigger } from './declare.ts'
 import type { QueueEvent } from './event.ts'
-import { fromCloudEvent, fromMessage, fromOutbox, MAX_DELAY_MS, type Message, queueNameProblem } from './normalize.ts'
+import {
+  fromCloudEvent,
+  fromMessage,
+  fromOutbox,
+  MAX_DELAY_MS,
+  type Message,
+  queueNameProblem,
+} from './normalize.ts'
 
 export interface QueueAdapterDeps {
   /** Not yet listening: the routes are added at once, and answer 503 until the adapter has started. */
@@ -54,7 +61,8 @@ export function createQueueAdapter({ server, outbox, logger }: QueueAdapterDeps)
   const pending = new Set<Promise<unknown>>()
 
   const publish: Publish = async (event, options) => {
-    if (emit === null) throw new TappetError('TPT_SHUTDOWN', 'the queue trigger takes no messages at the moment')
+    if (emit === null)
+      throw new TappetError('TPT_SHUTDOWN', 'the queue trigger takes no messages at the moment')
     const { queue } = event.message
     const listeners = byQueue.get(queue) ?? []
     if (listeners.length === 0 && !warned.has(queue) && warned.size < MAX_WARNED) {
@@ -103,7 +111,9 @@ export function createQueueAdapter({ server, outbox, logger }: QueueAdapterDeps)
 
 function problemOf({ functionId, trigger }: Subscription<QueueTrigger>): readonly TriggerProblem[] {
   const problem = queueNameProblem(trigger.queue)
-  return problem === null ? [] : [{ functionId, label: trigger.label, message: `the queue's name ${problem}` }]
+  return problem === null
+    ? []
+    : [{ functionId, label: trigger.label, message: `the queue's name ${problem}` }]
 }
 
 /** All of them or an error, after which the outbox brings them again: those that were stored are duplicates then. */
@@ -139,16 +149,22 @@ function addRoutes(server: HttpServer, publish: Publish): void {
 async function takeEvents(request: HttpRequest, reply: HttpReply, publish: Publish): Promise<HttpReply> {
   const events = parseCloudEvents(request.headers, await readBody(request, MAX_BODY)).map(fromCloudEvent)
   const batch = /^\s*application\/cloudevents-batch/i.test(request.headers['content-type'] ?? '')
-  const results = await Promise.allSettled(events.map((event) => publish(event)))
+  const settled = await Promise.allSettled(events.map((event) => publish(event)))
+  const results = settled.flatMap((result, i) => {
+    const event = events[i]
+    return event ? [{ event, result }] : []
+  })
   const accepted: Receipt[] = []
   const refused: Issue[] = []
-  results.forEach((result, index) => {
-    const event = events[index]
-    if (result.status === 'fulfilled') return void (event && accepted.push(receipt(event, result.value)))
-    const { reason } = result
+  for (const [index, { event, result }] of results.entries()) {
+    if (result.status === 'fulfilled') {
+      accepted.push(receipt(event, result.value))
+      continue
+    }
+    const reason: unknown = result.reason
     if (!batch || !(reason instanceof TappetError) || reason.code !== 'TPT_EVENT_INVALID') throw reason
     for (const { path, message } of reason.issues) refused.push({ path: `/${index}${path}`, message })
-  })
+  }
   if (accepted.length === events.length) return reply.code(202).send({ accepted })
   const count = `${events.length - accepted.length} of ${events.length}`
   const error = new TappetError('TPT_EVENT_INVALID', `${count} events are not what their functions accept`, {
@@ -184,5 +200,7 @@ function delayOf(text: string): number {
 }
 
 function invalid(name: string, message: string): TappetError {
-  return new TappetError('TPT_EVENT_INVALID', `\`${name}\` ${message}`, { issues: [{ path: `/${name}`, message }] })
+  return new TappetError('TPT_EVENT_INVALID', `\`${name}\` ${message}`, {
+    issues: [{ path: `/${name}`, message }],
+  })
 }

@@ -28,7 +28,10 @@ export function queueNameProblem(name: string): string | null {
 }
 
 /** @throws TappetError TPT_EVENT_INVALID when queue, key or delay are not what they must be. */
-export function fromMessage({ queue, data, key, delayMs, headers = {} }: Message, now = new Date()): QueueEvent {
+export function fromMessage(
+  { queue, data, key, delayMs, headers = {} }: Message,
+  now = new Date(),
+): QueueEvent {
   const issues = [
     issue('/queue', queueNameProblem(queue)),
     issue('/key', key === null ? null : keyProblem(key)),
@@ -38,7 +41,7 @@ export function fromMessage({ queue, data, key, delayMs, headers = {} }: Message
     const text = issues.map(({ path, message }) => `\`${path.slice(1)}\` ${message}`).join('; ')
     throw new TappetError('TPT_EVENT_INVALID', text, { issues })
   }
-  return message(key ?? newId('msg', now.getTime()), { queue, data, headers }, now.toISOString())
+  return toQueueEvent(key ?? newId('msg', now.getTime()), { queue, data, headers }, now.toISOString())
 }
 
 /** A redelivery keeps source and id, and so is a duplicate. */
@@ -64,12 +67,12 @@ export function fromCloudEvent(event: CloudEvent): QueueEvent {
 /** Takes whatever SQL sent: a transaction that has committed cannot be told "no". */
 export function fromOutbox({ uid, queue, data, key, time }: OutboxMessage): QueueEvent {
   const id = key === null || key === '' ? uid : keyProblem(key) === null ? key : hashed(key)
-  return message(id, { queue, data, headers: {} }, time)
+  return toQueueEvent(id, { queue, data, headers: {} }, time)
 }
 
 type Content = QueueEvent['message'] & { readonly data: unknown }
 
-function message(id: string, { queue, data, headers }: Content, time: string): QueueEvent {
+function toQueueEvent(id: string, { queue, data, headers }: Content, time: string): QueueEvent {
   const source = `/queue/${encodeURIComponent(queue)}`
   return {
     specversion: '1.0',
