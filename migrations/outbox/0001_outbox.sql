@@ -3,8 +3,8 @@
 
 create table tappet.outbox (
   id         bigint generated always as identity primary key,  -- the order of delivery
-  project    text collate "C" not null,                        -- several installations of Tappet may share a database
   kind       text collate "C" not null check (kind in ('change', 'message')),
+  owner      text collate "C",                                 -- change: which of the projects that share the database
   uid        uuid not null default gen_random_uuid(),          -- the event's id; a sequence would repeat after a restore
   binding    text,                                             -- change: the trigger that wrote it
   operation  text,
@@ -25,7 +25,7 @@ create table tappet.outbox (
 );
 revoke all on tappet.outbox from public;
 
--- Writes a changed row down, with the rights of Tappet, because the writer has none here. Arguments: project, binding,
+-- Writes a changed row down, with the rights of Tappet, because the writer has none here. Arguments: owner, binding,
 -- schema, table, columns to leave out. `json` and not `jsonb`: cheaper, in column order, and it takes \u0000.
 create function tappet.capture() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -42,8 +42,8 @@ begin
       if tg_op <> 'DELETE' then after_row := tappet.row_without(new, tg_relid, tg_argv[4]::text[]); end if;
     end if;
   end if;
-  insert into tappet.outbox (project, kind, binding, operation, schema, "table", before, after, bytes)
-  values (tg_argv[0], 'change', tg_argv[1], lower(tg_op), tg_argv[2], tg_argv[3], before_row, after_row,
+  insert into tappet.outbox (kind, owner, binding, operation, schema, "table", before, after, bytes)
+  values ('change', tg_argv[0], tg_argv[1], lower(tg_op), tg_argv[2], tg_argv[3], before_row, after_row,
           coalesce(pg_column_size(before_row), 0) + coalesce(pg_column_size(after_row), 0));
   -- NOTIFY takes a database-wide lock until its transaction has committed, so of all open transactions only one pays
   -- for it; the drainer looks again until the others have ended. `set tappet.wake = off` before PREPARE TRANSACTION,
@@ -74,7 +74,7 @@ end $$;
 revoke all on function tappet.row_without(anyelement, oid, text[]) from public;
 
 -- Sends a message to a queue as part of the caller's transaction: `select tappet.send('emails', '{"to":"a@b.co"}')`.
--- A message with the key of an earlier one is a duplicate. `set tappet.project` names another installation than 'default'.
+-- A message with the key of an earlier one is a duplicate.
 -- Other roles than the owner need `usage` on the schema and `execute` on the three functions `tappet.send`.
 create function tappet.send(queue text, data json, key text default null, delay interval default '0') returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -95,9 +95,8 @@ begin
   end if;
   -- Before the id is drawn: the drainer trusts that who has drawn an id also has a transaction id.
   perform pg_current_xact_id();
-  insert into tappet.outbox (project, kind, queue, data, key, delay, bytes)
-  values (coalesce(nullif(current_setting('tappet.project', true), ''), 'default'), 'message',
-          queue, data, key, delay, octet_length(data::text))
+  insert into tappet.outbox (kind, queue, data, key, delay, bytes)
+  values ('message', queue, data, key, delay, octet_length(data::text))
   returning uid into message;
   if current_setting('tappet.wake', true) is distinct from 'off' and pg_try_advisory_xact_lock(779160001, 1) then
     perform pg_notify('tappet_outbox', '');

@@ -7,7 +7,7 @@ import { look, take, type TakenRow } from './rows.ts'
 import type { Wakeup } from './wakeup.ts'
 
 export interface DrainOptions {
-  readonly project: string
+  readonly owner: string
   readonly logger: Logger
   /** Longest sleep: what covers a lost NOTIFY. */
   readonly pollMs: number
@@ -47,7 +47,7 @@ const MAX_BACK_OFF_MS = 5_000
  * @throws what the connection throws when it is lost.
  */
 export async function drain(client: Client, options: DrainOptions): Promise<void> {
-  const { project, kinds, pollMs, low, wakeup, stopping, deliver } = options
+  const { owner, kinds, pollMs, low, wakeup, stopping, deliver } = options
   const failures = createBackOff(options)
   let open = false
   let lookedAt = 0
@@ -57,7 +57,7 @@ export async function drain(client: Client, options: DrainOptions): Promise<void
     if (!open) await client.query('begin')
     open = true
     const limits = { maxRows: MAX_ROWS, maxBytes: MAX_BYTES }
-    const taken = await take(client, { project, kinds: kinds(), fromId: low.id, ...limits })
+    const taken = await take(client, { owner, kinds: kinds(), fromId: low.id, ...limits })
     const full = isFull(taken)
     if (!full) low.emptied()
     if (taken.length === 0) return { rows: 0, full }
@@ -78,7 +78,7 @@ export async function drain(client: Client, options: DrainOptions): Promise<void
       sweptAt = lookedAt
       low.reset()
     }
-    const seen = await look(client, { project, kinds: kinds(), fromId: low.id })
+    const seen = await look(client, { owner, kinds: kinds(), fromId: low.id })
     low.seen(seen)
     if (!seen.waiting) low.emptied()
     return seen

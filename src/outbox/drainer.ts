@@ -30,9 +30,9 @@ const STANDBY_MS = 500
 const FIRST_RETRY_MS = 100
 const MAX_RETRY_MS = 5_000
 
-/** Drains one database for one project: one process at a time, for order; when it dies, another takes over. */
+/** Drains one database for one owner of rows: one process at a time, for order; when it dies, another takes over. */
 export function startDrainer({ url, ...options }: DrainerOptions): Drainer {
-  const { project, logger } = options
+  const { owner, logger } = options
   const stop = new AbortController()
   const stopping = stop.signal
   const wakeup = createWakeup()
@@ -42,11 +42,11 @@ export function startDrainer({ url, ...options }: DrainerOptions): Drainer {
 
   const lead = async (client: Client): Promise<void> => {
     await prepareSession(client)
-    while (!stopping.aborted && !(await tryLock(client, project))) await pause(STANDBY_MS, stopping)
+    while (!stopping.aborted && !(await tryLock(client, owner))) await pause(STANDBY_MS, stopping)
     if (stopping.aborted) return
     leading = true
     low.reset()
-    logger.debug({ project }, 'outbox: this process drains it now')
+    logger.debug({ owner }, 'outbox: this process drains it now')
     await drain(client, { ...options, low, wakeup, stopping })
   }
   const connectAndLead = async (onConnect: () => void): Promise<void> => {
@@ -114,8 +114,8 @@ async function prepareSession(client: Client): Promise<void> {
   if ((rows[0]?.version ?? 0) >= 140_000) await client.query(`set idle_session_timeout = '20s'`)
 }
 
-async function tryLock(client: Client, project: string): Promise<boolean> {
-  const key = createHash('sha256').update(`outbox:${project}`).digest().readInt32BE()
+async function tryLock(client: Client, owner: string): Promise<boolean> {
+  const key = createHash('sha256').update(`outbox:${owner}`).digest().readInt32BE()
   const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1, $2) as locked', [
     LOCK_CLASS,
     key,

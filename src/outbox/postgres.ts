@@ -6,6 +6,7 @@ import { connect } from './connection.ts'
 import { type Drainer, startDrainer } from './drainer.ts'
 import { type Listener, startListener } from './listener.ts'
 import type { Outbox, OutboxRow } from './outbox.ts'
+import { changeOwner } from './owner.ts'
 import { readDepth } from './rows.ts'
 
 export interface PostgresOutboxOptions {
@@ -13,7 +14,7 @@ export interface PostgresOutboxOptions {
   /** Name of the environment variable that the URL comes from; null for the ledger's database. */
   readonly database: string | null
   readonly logger: Logger
-  /** Whose rows: installations of Tappet that share a database have different ones. Default `default`. */
+  /** Whose changed rows: projects that share a database have different ones. Default `default`. */
   readonly project?: string
   /** Longest time until a row is found whose NOTIFY was lost. Default 500. */
   readonly pollMs?: number
@@ -33,6 +34,7 @@ interface Parts {
 export function createPostgresOutbox(options: PostgresOutboxOptions): Outbox {
   const { url, database, project = 'default', pollMs = 500 } = options
   const logger = options.logger.child({ outbox: database ?? 'ledger' })
+  const owner = changeOwner(project, database)
   const takers = new Map<OutboxRow['kind'], Deliver>()
   const pool = createPool(url)
   let starting: Promise<Parts> | null = null
@@ -43,7 +45,7 @@ export function createPostgresOutbox(options: PostgresOutboxOptions): Outbox {
     await prepareDatabase(url)
     const drainer = startDrainer({
       url,
-      project,
+      owner,
       pollMs,
       logger,
       kinds: () => [...takers.keys()],
@@ -75,7 +77,7 @@ export function createPostgresOutbox(options: PostgresOutboxOptions): Outbox {
     },
     async depth() {
       try {
-        return await readDepth(pool, project)
+        return await readDepth(pool, owner)
       } catch (error) {
         throw unavailable(error)
       }

@@ -11,7 +11,8 @@ export interface TakenRow {
 }
 
 export interface TakeOptions {
-  readonly project: string
+  /** Whose changes; messages have no owner. */
+  readonly owner: string
   readonly kinds: readonly OutboxRow['kind'][]
   /** Lowest id to look at. */
   readonly fromId: number
@@ -19,6 +20,8 @@ export interface TakeOptions {
   /** Of JSON in all rows together, but for the last, which may go beyond. */
   readonly maxBytes: number
 }
+
+const MINE = `(kind = 'message' or owner = $1)`
 
 /**
  * Deletes the first rows in order and answers them. By `ctid`, over the primary key: with the settings of the drainer's
@@ -29,7 +32,7 @@ const TAKE = `
     select sized.ctid from (
       select locked.ctid, sum(locked.bytes) over (order by locked.id) - locked.bytes as ahead from (
         select ctid, id, bytes from tappet.outbox
-        where project = $1 and kind = any ($2) and id >= $3
+        where ${MINE} and kind = any ($2) and id >= $3
         order by id limit $4 for update skip locked
       ) locked
     ) sized where sized.ahead < $5
@@ -38,12 +41,12 @@ const TAKE = `
     extract(epoch from greatest(delay - (clock_timestamp() - created_at), interval '0')) as delay`
 
 const LOOK = `
-  select exists (select from tappet.outbox where project = $1 and kind = any ($2) and id >= $3) as waiting,
+  select exists (select from tappet.outbox where ${MINE} and kind = any ($2) and id >= $3) as waiting,
     pg_snapshot_xmin(s) as xmin, pg_snapshot_xmax(s) as xmax from pg_current_snapshot() s`
 
 const DEPTH = `
-  select (select count(*) from (select from tappet.outbox where project = $1 limit 10000) few) as rows,
-    (select extract(epoch from clock_timestamp() - created_at) from tappet.outbox where project = $1
+  select (select count(*) from (select from tappet.outbox where ${MINE} limit 10000) few) as rows,
+    (select extract(epoch from clock_timestamp() - created_at) from tappet.outbox where ${MINE}
      order by id limit 1) as age`
 
 /** Every column as Postgres wrote it: cheaper, and nothing is lost. */
@@ -52,24 +55,24 @@ const AS_TEXT = { getTypeParser: () => (text: string) => text }
 type Text = Readonly<Record<string, string | null>>
 
 export async function take(client: Client, options: TakeOptions): Promise<readonly TakenRow[]> {
-  const { project, kinds, fromId, maxRows, maxBytes } = options
-  const values = [project, kinds, fromId, maxRows, maxBytes]
+  const { owner, kinds, fromId, maxRows, maxBytes } = options
+  const values = [owner, kinds, fromId, maxRows, maxBytes]
   const { rows } = await client.query<Text>({ name: 'tappet-take', text: TAKE, values, types: AS_TEXT })
   return rows.map(read).toSorted((a, b) => a.id - b.id)
 }
 
 export async function look(
   client: Client,
-  { project, kinds, fromId }: Pick<TakeOptions, 'project' | 'kinds' | 'fromId'>,
+  { owner, kinds, fromId }: Pick<TakeOptions, 'owner' | 'kinds' | 'fromId'>,
 ): Promise<Snapshot & { readonly waiting: boolean }> {
-  const values = [project, kinds, fromId]
+  const values = [owner, kinds, fromId]
   const { rows } = await client.query<Text>({ name: 'tappet-look', text: LOOK, values, types: AS_TEXT })
   const { waiting, xmin, xmax } = rows[0] ?? {}
   return { waiting: waiting === 't', xmin: BigInt(xmin ?? 0), xmax: BigInt(xmax ?? 0) }
 }
 
-export async function readDepth(pool: Pool, project: string): Promise<{ rows: number; oldestMs: number }> {
-  const { rows } = await pool.query<Text>({ text: DEPTH, values: [project], types: AS_TEXT })
+export async function readDepth(pool: Pool, owner: string): Promise<{ rows: number; oldestMs: number }> {
+  const { rows } = await pool.query<Text>({ text: DEPTH, values: [owner], types: AS_TEXT })
   return { rows: Number(rows[0]?.rows ?? 0), oldestMs: milliseconds(rows[0]?.age) }
 }
 

@@ -3,7 +3,7 @@ import { migrate } from '../../src/store/migrate.ts'
 import type { OutboxRow } from '../../src/outbox/outbox.ts'
 
 const INSERT = `
-  insert into tappet.outbox (project, kind, uid, binding, operation, schema, "table", before, after, txid,
+  insert into tappet.outbox (owner, kind, uid, binding, operation, schema, "table", before, after, txid,
     queue, data, key, delay, bytes, created_at)
   select 'default', r->>'kind', (r->>'uid')::uuid, r->>'binding', r->>'operation', r->>'schema', r->>'table',
     nullif((r->'before')::text, 'null')::json, nullif((r->'after')::text, 'null')::json,
