@@ -130,7 +130,7 @@ create table tappet.files (
   created_at   timestamptz not null default now(),
   announced_at timestamptz                                  -- its event is in the ledger
 );
-create index files_by_key on tappet.files (key, id desc);
+create index files_by_key on tappet.files (key, created_at desc, id desc);
 create index files_unannounced on tappet.files (id) where announced_at is null;
 
 alter table tappet.runs set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);

@@ -66,9 +66,11 @@ export function readDeclaration({ handler, options, on }: Declaration): Declares
     ...checkOptions(retry, Object.keys(RETRY_RULES), RETRY_RULES, 'retry.'),
   ]
   if (problems.length > 0) return problems
-  const { timeout, concurrency, env, database } = options
+  const { timeout, env, database } = options
+  const declared = triggers.map((trigger) => toDeclared(trigger as Readonly<Record<string, unknown>>))
+  const concurrency = declared.some(({ oneAtATime }) => oneAtATime) ? 1 : options.concurrency
   return {
-    triggers: triggers.map((trigger) => toDeclared(trigger as Readonly<Record<string, unknown>>)),
+    triggers: declared,
     retry: resolveRetry(options.retry === false ? { attempts: 1 } : retry),
     timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : toMs(timeout as Duration),
     concurrency: (concurrency as number | undefined) ?? null,

@@ -11,6 +11,8 @@ export interface Trigger<Event extends Envelope = Envelope> {
   readonly label: string
   /** Which parts of the event each schema describes, as a dotted path: `data`, `request.query`, `change.before`. */
   readonly schemas: Readonly<Record<string, Schema>>
+  /** The function's runs may not overlap: as if it said `concurrency: 1`. */
+  readonly oneAtATime?: boolean
   /** Carries the event type to the handler. Never set at run time. */
   readonly '~event'?: Event
 }

@@ -3,7 +3,7 @@ import { newId } from '../../src/lib/id.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { createPool } from '../../src/store/postgres/pool.ts'
-import { createPostgresSchedules } from '../../src/store/schedules.ts'
+import { createPostgresSchedules } from '../../src/store/postgres/schedules.ts'
 import { schedulesConformance } from '../conformance/schedules.ts'
 import { testDatabase } from '../support/services.ts'
 

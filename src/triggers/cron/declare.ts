@@ -40,6 +40,7 @@ export function cron(expression: string, options: CronOptions = {}): CronTrigger
     catchUpWindow: options.catchUpWindow ?? '1h',
     overlap: options.overlap ?? 'allow',
     jitter: options.jitter ?? '0s',
+    oneAtATime: options.overlap === 'queue',
     schemas: {},
   }
 }

@@ -8,8 +8,8 @@ import {
   type ScheduleSpec,
   type ServedSpec,
   UNSERVED_MS,
-} from '../triggers/cron/schedules.ts'
-import { query, toStoreError } from './postgres/pool.ts'
+} from '../../triggers/cron/schedules.ts'
+import { query, toStoreError } from './pool.ts'
 
 /** Schedules in the table of the ledger. */
 export function createPostgresSchedules(pool: Pool): Schedules {
