@@ -50,19 +50,19 @@ const END_GRACE_MS = 500
 export function startInstance(options: InstanceOptions): Instance {
   const { fn, program, root: cwd, environment, flags, onOutput } = options
   const runner = startRunner(program, { cwd, environment, flags, onFrame, onOutput })
+  const pings = createPings(() => runner.send(FRAME.ping, 0))
   const calls = createOpenCalls((some) => runner.hold(some))
   let loading = true
   let usable = true
   let death: Death | null = null
   let gone: Ending | null = null
-  let pong: (() => void) | null = null
 
   function onFrame(frame: Frame): void {
     if (frame.type === FRAME.answer) calls.settle(frame.id, toEnding(frame))
     else if (frame.type === FRAME.log) options.onLog(decodeJson(frame.payload) as LogLine)
     else if (frame.type === FRAME.call) void reply(frame)
-    else if (frame.type === FRAME.pong) pong?.()
-    else if (frame.type === FRAME.retire) usable = false
+    else if (frame.type === FRAME.pong) pings.answered()
+    else if (frame.type === FRAME.retire) onRetire()
     else if (frame.type === FRAME.ready) onReady(frame)
   }
   function onReady(frame: Frame): void {
@@ -71,6 +71,10 @@ export function startInstance(options: InstanceOptions): Instance {
     usable = false
     calls.settleAll(notLoaded(fn.file, decodeJson(frame.payload) as Failure))
     runner.kill()
+  }
+  function onRetire(): void {
+    usable = false
+    if (calls.size() === 0) void end()
   }
   async function reply(frame: Frame): Promise<void> {
     const { ok, payload } = await options.onCall(frame)
@@ -81,7 +85,7 @@ export function startInstance(options: InstanceOptions): Instance {
   const exited = runner.exited.then((exit) => {
     gone = endingOf({ file: fn.file, death, loading, calls: calls.size() }, exit)
     calls.settleAll(gone)
-    pong?.()
+    pings.answered()
   })
   const kill = (why: Death): Promise<void> => {
     death ??= why
@@ -89,10 +93,18 @@ export function startInstance(options: InstanceOptions): Instance {
     runner.kill()
     return exited
   }
+  async function end(): Promise<void> {
+    usable = false
+    runner.send(FRAME.end, 0)
+    const timer = setTimeout(() => void kill('shutdown'), END_GRACE_MS)
+    await exited
+    clearTimeout(timer)
+  }
 
   return {
     exited,
     kill,
+    end,
     usable: () => usable && gone === null,
     call(type, header, payload) {
       if (gone) return { ended: Promise.resolve(lost(gone)), cancel: () => undefined }
@@ -101,20 +113,28 @@ export function startInstance(options: InstanceOptions): Instance {
       return { ended, cancel: (reason) => runner.send(FRAME.cancel, id, {}, encodeJson(reason)) }
     },
     check(withinMs) {
-      if (pong || gone) return
-      const timer = setTimeout(() => void kill('timeout'), withinMs)
-      pong = () => {
-        clearTimeout(timer)
-        pong = null
-      }
-      runner.send(FRAME.ping, 0)
+      if (!gone) pings.ask(withinMs, () => void kill('timeout'))
     },
-    async end() {
-      usable = false
-      runner.send(FRAME.end, 0)
-      const timer = setTimeout(() => void kill('shutdown'), END_GRACE_MS)
-      await exited
-      clearTimeout(timer)
+  }
+}
+
+interface Pings {
+  /** One question at a time: another joins the one that is under way. */
+  ask(withinMs: number, onSilence: () => void): void
+  answered(): void
+}
+
+function createPings(send: () => void): Pings {
+  let timer: NodeJS.Timeout | null = null
+  return {
+    ask(withinMs, onSilence) {
+      if (timer) return
+      timer = setTimeout(onSilence, withinMs)
+      send()
+    },
+    answered() {
+      clearTimeout(timer ?? undefined)
+      timer = null
     },
   }
 }

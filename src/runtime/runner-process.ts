@@ -111,8 +111,10 @@ export function startRunner({ command, before, after }: Program, options: Runner
   return {
     send: (...frame) => void (gone || writer.send(...frame)),
     hold(held) {
-      if (held) socket?.ref()
-      else socket?.unref()
+      for (const handle of [child, socket]) {
+        if (held) handle?.ref()
+        else handle?.unref()
+      }
     },
     kill: () => void (gone || kill()),
     exited: exitOf(child).then((exit) => {

@@ -1,0 +1,403 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { TappetError } from '../../src/errors.ts'
+import type { Catalog } from '../../src/runtime/catalog.ts'
+import type { Invocation, LoadedFunction, Settled } from '../../src/runtime/runtime.ts'
+import { eventually } from '../support/eventually.ts'
+import {
+  filesOf,
+  find,
+  makeInvocation,
+  makeProject,
+  messageOf,
+  never,
+  type ProcessHarness,
+  type Project,
+  startProcesses,
+} from '../support/runtime.ts'
+import { testDatabase } from '../support/services.ts'
+
+const NAMES = [
+  ...['pid', 'stays', 'faulty', 'crowd', 'environment', 'prints', 'lastWords', 'parent', 'database'],
+]
+const timeout = new TappetError('TPT_TIMEOUT', 'took too long')
+
+describe('functions that hurt their process', () => {
+  let project: Project
+  let catalog: Catalog
+  let harness: ProcessHarness
+
+  const fn = (id: string): LoadedFunction => find(catalog, id)
+  const run = (
+    id: string,
+    data: unknown,
+    signal: AbortSignal = never,
+    more: Partial<Invocation> = {},
+  ): Promise<Settled> => harness.runtime.run(fn(id), makeInvocation(data, more), signal)
+  const restart = async (more: Parameters<typeof startProcesses>[1]): Promise<void> => {
+    await harness.close()
+    harness = startProcesses(project.root, more)
+  }
+  /** The processes of the runs that have said where they are. */
+  const pids = (count: number): Promise<number[]> =>
+    eventually(() => {
+      const found = harness.logs.flatMap(({ message }) => /^in (\d+)$/.exec(message)?.[1] ?? [])
+      return found.length >= count ? found.map(Number) : null
+    }, `${count} runs to have begun`)
+
+  before(async () => {
+    project = await makeProject(filesOf('./runtime-faults.ts', NAMES))
+    catalog = await project.load({ PATH: process.env.PATH ?? '' })
+  })
+  after(() => project.remove())
+  beforeEach(() => {
+    harness = startProcesses(project.root)
+  })
+  afterEach(() => harness.close())
+
+  describe('a run that does not end', () => {
+    for (const how of ['spin', 'block']) {
+      test(`is killed a second after its deadline, while another function goes on: ${how}`, async () => {
+        await run('pid', null)
+        const controller = new AbortController()
+        const running = run('faulty', how, controller.signal)
+        const [pid = 0] = await pids(1)
+        const startedMs = performance.now()
+        controller.abort(timeout)
+        let others = 0
+        const settled = await Promise.race([running, countRuns()])
+        async function countRuns(): Promise<never> {
+          for (;;) {
+            assert.equal((await run('pid', null)).ok, true)
+            others++
+          }
+        }
+        const tookMs = performance.now() - startedMs
+        assert.ok(!settled.ok && !settled.lost)
+        assert.deepEqual([settled.failure.code, settled.failure.retryable], ['TPT_TIMEOUT', true])
+        assert.ok(tookMs < 2_500, `took ${tookMs} ms`)
+        assert.ok(others > 10, `only ${others} runs of the other function`)
+        assert.equal(isAlive(pid), false)
+      })
+    }
+
+    test('takes its siblings with it, and they are told that it was not them', async () => {
+      const controller = new AbortController()
+      const sibling = run('faulty', 'stay')
+      await pids(1)
+      const running = run('faulty', 'spin', controller.signal)
+      await pids(2)
+      controller.abort(timeout)
+      assert.equal(codeOf(await running), 'TPT_TIMEOUT')
+      assert.deepEqual(lossOf(await sibling), ['TPT_INSTANCE_LOST', true])
+    })
+
+    test('that honours its signal leaves the process as it was', async () => {
+      const controller = new AbortController()
+      const sibling = run('faulty', 'rest')
+      const running = run('faulty', 'stay', controller.signal)
+      const [pid = 0] = await pids(2)
+      controller.abort(timeout)
+      assert.equal(codeOf(await running), 'TPT_TIMEOUT')
+      assert.deepEqual(await sibling, { ok: true, result: pid })
+      assert.deepEqual(await run('faulty', 'pid'), { ok: true, result: pid })
+    })
+
+    test('has said what it said', async () => {
+      const controller = new AbortController()
+      const running = run('lastWords', null, controller.signal)
+      await eventually(() => harness.logs.some(({ message }) => message === 'now I spin'), 'its last line')
+      controller.abort(timeout)
+      assert.equal(codeOf(await running), 'TPT_TIMEOUT')
+    })
+  })
+
+  describe('a process that dies', () => {
+    const deaths: readonly (readonly [string, RegExp])[] = [
+      ['exit', /^functions\/faulty\.ts: the process exited with code 7/],
+      ['segfault', /died of SIGSEGV/],
+      ['abort', /died of SIGABRT/],
+    ]
+    for (const [how, message] of deaths) {
+      test(`fails the only run in it: ${how}`, async () => {
+        const settled = await run('faulty', how)
+        assert.ok(!settled.ok && !settled.lost)
+        assert.deepEqual([settled.failure.code, settled.failure.retryable], ['TPT_FUNCTION_CRASHED', true])
+        assert.match(settled.failure.message, message)
+        assert.equal((await run('faulty', 'pid')).ok, true)
+      })
+    }
+
+    test('for want of memory says so', async () => {
+      await restart({ maxHeapMb: 32 })
+      const settled = await run('faulty', 'memory')
+      assert.equal(codeOf(settled), 'TPT_FUNCTION_CRASHED')
+      assert.match(settled.ok ? '' : settled.failure.message, /SIGABRT.*heap/i)
+    })
+
+    test('loses all runs when there are several: any may be to blame', async () => {
+      const sibling = run('faulty', 'stay')
+      await pids(1)
+      assert.deepEqual(lossOf(await run('faulty', 'exit')), ['TPT_INSTANCE_LOST', true])
+      assert.deepEqual(lossOf(await sibling), ['TPT_INSTANCE_LOST', true])
+    })
+
+    test('fails a run that was alone, and nobody else', async () => {
+      const sibling = run('faulty', 'rest')
+      const [pid] = await pids(1)
+      assert.deepEqual(lossOf(await run('faulty', 'exit', never, { alone: true })), [
+        'TPT_FUNCTION_CRASHED',
+        false,
+      ])
+      assert.deepEqual(await sibling, { ok: true, result: pid })
+    })
+
+    test('takes what it started with it', async () => {
+      const settled = await run('parent', null)
+      const [self = 0, child = 0] = (settled.ok ? settled.result : []) as number[]
+      assert.deepEqual([isAlive(self), isAlive(child)], [true, true])
+      await harness.close()
+      assert.equal(isAlive(self), false)
+      await eventually(() => !isAlive(child), 'the child to be gone')
+    })
+  })
+
+  describe('what is thrown outside of the handler', () => {
+    for (const [how, message] of [
+      ['floating', 'nobody waits for me'],
+      ['timer', 'from a timer'],
+    ] as const) {
+      test(`fails the run that it comes from, not its siblings; then the process goes: ${how}`, async () => {
+        const sibling = run('faulty', 'rest')
+        const [pid = 0] = await pids(1)
+        const settled = await run('faulty', how)
+        assert.ok(!settled.ok && !settled.lost)
+        assert.deepEqual([settled.failure.message, settled.failure.retryable], [message, true])
+        assert.match(settled.failure.stack ?? '', /runtime-faults\.ts:\d+:\d+/)
+        assert.deepEqual(await sibling, { ok: true, result: pid })
+        const next = await run('faulty', 'pid')
+        assert.notEqual(next.ok && next.result, pid)
+        await eventually(() => !isAlive(pid), 'the process to be gone')
+      })
+    }
+
+    test('after the run has settled is written to its log', async () => {
+      const settled = await run('faulty', 'late')
+      assert.ok(settled.ok)
+      const line = await eventually(() => harness.logs.find(({ level }) => level === 'error'), 'the line')
+      assert.match(line.message, /^thrown after the function had returned: Error: after the end\n/)
+      await eventually(() => !isAlive(settled.result as number), 'the process to be gone')
+      assert.equal((await run('faulty', 'pid')).ok, true)
+    })
+  })
+
+  describe('output', () => {
+    test('of the console, stdout and stderr becomes lines of the run', async () => {
+      assert.deepEqual(await run('prints', 'console'), { ok: true, result: 'done' })
+      const lines = harness.logs.map(({ level, message }) => `${level} ${message}`)
+      const table = lines.filter((line) => /^info [┌│├└]/.test(line))
+      assert.ok(table.some((line) => line.includes('five')))
+      const rest = lines.filter((line) => !table.includes(line))
+      assert.match(rest.splice(3, 1)[0] ?? '', /^error Error: four\n\s+at /)
+      assert.deepEqual(rest, [
+        ...['debug one { a: 1 }', 'info two\nlines', 'warn three 3'],
+        ...['info six', 'info seven', 'error eight'],
+      ])
+      assert.deepEqual(harness.output, [])
+    })
+
+    test('of 10 MB is cut off', async () => {
+      assert.deepEqual(await run('prints', 'flood'), { ok: true, result: 'done' })
+      assert.ok(harness.logs.length <= 5_001)
+      assert.match(harness.logs.at(-1)?.message ?? '', /^log cut off/)
+    })
+
+    test('of 10 MB past the console, without a line break, hurts nobody', async () => {
+      assert.deepEqual(await run('prints', 'raw flood'), { ok: true, result: 'done' })
+      assert.deepEqual(harness.logs, [])
+      assert.ok(harness.output.length < 200)
+    })
+
+    test('of a child process goes to the log of the broker', async () => {
+      await run('prints', 'child')
+      await eventually(() => harness.output.length === 2, 'two lines')
+      assert.deepEqual(harness.output.toSorted(), ['and its stderr', 'from a child'])
+    })
+  })
+
+  test('at most ten calls share a process, and at most four processes run', async () => {
+    const settled = await Promise.all(Array.from({ length: 50 }, () => run('crowd', null)))
+    const results = settled.map((one) => (one.ok ? one.result : null) as { pid: number; peak: number })
+    const processes = new Set(results.map(({ pid }) => pid))
+    assert.ok(processes.size >= 2 && processes.size <= 4, `${processes.size} processes`)
+    assert.ok(results.every(({ peak }) => peak <= 10))
+    assert.ok(results.some(({ peak }) => peak > 1))
+  })
+
+  test('a run that waits for a place is let go by its signal', async () => {
+    await restart({ callsPerInstance: 1, maxInstances: 1 })
+    const first = new AbortController()
+    const running = run('stays', null, first.signal)
+    await pids(1)
+    const second = new AbortController()
+    const waiting = run('stays', null, second.signal)
+    second.abort(timeout)
+    assert.equal(codeOf(await waiting), 'TPT_TIMEOUT')
+    first.abort(timeout)
+    assert.equal(codeOf(await running), 'TPT_TIMEOUT')
+    assert.equal((await run('stays', null, AbortSignal.timeout(100))).ok, false)
+  })
+
+  test('a function sees the environment that it is given, and none of ours', async () => {
+    process.env.TAPPET_TEST_SECRET = 'hunter2'
+    const given = { GREETING: 'hello', NODE_ENV: 'test' }
+    await restart({ environment: () => given, databaseUrl: () => 'postgres://user:swordfish@nowhere/db' })
+    try {
+      const settled = await run('environment', null)
+      assert.ok(settled.ok)
+      const { env, environ, cwd, args } = settled.result as Record<'env' | 'environ' | 'cwd' | 'args', string>
+      assert.deepEqual(env, given)
+      assert.doesNotMatch(JSON.stringify([environ, args]), /hunter2|swordfish/)
+      assert.equal(cwd, project.root)
+    } finally {
+      delete process.env.TAPPET_TEST_SECRET
+    }
+  })
+
+  describe('a function that does not load any more', () => {
+    test('fails its runs and checks', async () => {
+      await restart({ environment: () => ({ FAIL_AT_IMPORT: 'throw' }) })
+      const settled = await Promise.all([run('pid', null), run('pid', null)])
+      for (const one of settled) {
+        assert.deepEqual(lossOf(one), ['TPT_FUNCTION_LOAD', false])
+        assert.match(
+          one.ok ? '' : one.failure.message,
+          /^functions\/pid\.ts: does not load: TypeError: not with/,
+        )
+      }
+      const keyed = { ...fn('pid'), hasIdempotencyKey: true }
+      await assert.rejects(harness.runtime.admit(keyed, messageOf(1), 0), { code: 'TPT_FUNCTION_LOAD' })
+    })
+
+    test('because it exits', async () => {
+      await restart({ environment: () => ({ FAIL_AT_IMPORT: 'exit' }) })
+      const settled = await Promise.all([run('pid', null), run('pid', null)])
+      for (const one of settled) {
+        assert.deepEqual(lossOf(one), ['TPT_FUNCTION_LOAD', false])
+        assert.match(one.ok ? '' : one.failure.message, /the process exited with code 9 while it loaded/)
+      }
+    })
+  })
+
+  describe('ctx.db', () => {
+    test('is a pool of at most five connections, closed with the process', async () => {
+      const database = await testDatabase()
+      try {
+        await restart({ databaseUrl: () => database.url })
+        assert.deepEqual(await run('database', 41), {
+          ok: true,
+          result: { sum: 42, name: 'tappet database' },
+        })
+        assert.deepEqual(await run('database', 'many'), { ok: true, result: 5 })
+      } finally {
+        await harness.close()
+        await database.drop()
+      }
+    })
+
+    test('says so where there is none', async () => {
+      const settled = await run('database', 41)
+      assert.match(settled.ok ? '' : settled.failure.message, /^database: `ctx\.db` needs a database URL/)
+    })
+  })
+
+  describe('the life of a process', () => {
+    test('ends when it has been idle', async () => {
+      await restart({ idleMs: 50 })
+      const settled = await run('pid', null)
+      await eventually(() => settled.ok && !isAlive(settled.result as number), 'the process to be gone')
+      assert.equal((await run('pid', null)).ok, true)
+    })
+
+    test('ends after its calls when its version is not wanted any more', async () => {
+      const controller = new AbortController()
+      const running = run('stays', null, controller.signal)
+      const [pid = 0] = await pids(1)
+      const other = await run('pid', null)
+      harness.runtime.retain([fn('pid')])
+      assert.equal(isAlive(pid), true)
+      controller.abort(timeout)
+      await running
+      await eventually(() => !isAlive(pid), 'the old process to be gone')
+      assert.deepEqual(await run('pid', null), other)
+    })
+
+    test('goes on when its version is wanted again', async () => {
+      harness.runtime.retain([])
+      const old = await run('pid', null)
+      await eventually(() => old.ok && !isAlive(old.result as number), 'the process to be gone')
+      harness.runtime.retain([fn('pid')])
+      const first = await run('pid', null)
+      assert.deepEqual(await run('pid', null), first)
+    })
+
+    test('ends with close at once, whatever it does', async () => {
+      const running = [run('stays', null), run('faulty', 'spin')]
+      const found = await pids(2)
+      const startedMs = performance.now()
+      await harness.close()
+      assert.ok(performance.now() - startedMs < 2_000)
+      for (const one of await Promise.all(running)) assert.deepEqual(lossOf(one), ['TPT_SHUTDOWN', true])
+      assert.deepEqual(found.filter(isAlive), [])
+      assert.deepEqual(lossOf(await run('pid', null)), ['TPT_SHUTDOWN', true])
+    })
+
+    test('does not keep ours alive', async () => {
+      const broker = startBroker('idle')
+      const [code] = (await once(broker.child, 'exit')) as [number]
+      assert.equal(code, 0)
+      await eventually(async () => (await broker.pids).every((pid) => !isAlive(pid)), 'no process left')
+    })
+
+    test('ends when ours is killed, even when it spins', async () => {
+      const broker = startBroker('busy')
+      const found = await broker.pids
+      assert.equal(found.length, 2)
+      broker.child.kill('SIGKILL')
+      await eventually(() => found.every((pid) => !isAlive(pid)), 'no process left')
+    })
+  })
+
+  /** A process of ours with functions in it; it prints their pids, one line. */
+  function startBroker(mode: 'idle' | 'busy') {
+    const script = fileURLToPath(new URL('../support/runtime-broker.ts', import.meta.url))
+    const functions = JSON.stringify([fn('pid'), fn('stays'), fn('lastWords')])
+    const child = spawn(process.execPath, ['--import', 'tsx', script, project.root, mode, functions], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const line = once(createInterface(child.stdout), 'line') as Promise<[string]>
+    return { child, pids: line.then(([text]) => JSON.parse(text) as number[]) }
+  }
+})
+
+function codeOf(settled: Settled): string | null {
+  return settled.ok ? 'ok' : settled.failure.code
+}
+
+function lossOf(settled: Settled): [string | null, boolean] {
+  return settled.ok ? ['ok', false] : [settled.failure.code, settled.lost]
+}
+
+/** A dead process that nobody has waited for is gone, too. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}

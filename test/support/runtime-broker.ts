@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import type { LoadedFunction } from '../../src/runtime/runtime.ts'
+import { eventually } from './eventually.ts'
+import { makeInvocation, never, startProcesses } from './runtime.ts'
+
+// Runs functions, prints the pids of their processes, and then ends (`idle`) or waits to be killed (`busy`).
+
+const [root = '', mode = '', json = ''] = process.argv.slice(2)
+const [pid, stays, spins] = JSON.parse(json) as [LoadedFunction, LoadedFunction, LoadedFunction]
+const harness = startProcesses(root)
+
+if (mode === 'idle') {
+  const settled = await harness.runtime.run(pid, makeInvocation(null), never)
+  console.log(JSON.stringify([settled.ok && settled.result]))
+} else {
+  void harness.runtime.run(stays, makeInvocation(null), never)
+  void harness.runtime.run(spins, makeInvocation(null), never)
+  await eventually(() => harness.logs.length === 2, 'both to have begun')
+  console.log(JSON.stringify(children()))
+}
+
+function children(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => isRunnerOf(process.pid, name))
+    .map(Number)
+}
+
+function isRunnerOf(parent: number, name: string): boolean {
+  try {
+    const command = readFileSync(`/proc/${name}/cmdline`, 'utf8')
+    return (
+      readFileSync(`/proc/${name}/status`, 'utf8').includes(`PPid:\t${parent}\n`) && /runner/.test(command)
+    )
+  } catch {
+    return false
+  }
+}
