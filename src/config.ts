@@ -116,7 +116,7 @@ export function readEnvironment(root: string, files: readonly string[] = [], req
 
 function readEnvFile(path: string, required: boolean): Environment {
   try {
-    return parseEnv(readFileSync(path, 'utf8')) as Environment
+    return parseEnv(readFileSync(path, 'utf8'))
   } catch (cause) {
     if (!required && (cause as NodeJS.ErrnoException).code === 'ENOENT') return {}
     throw new TappetError('TPT_CONFIG_INVALID', `expected a file of variables, got: ${String(cause)}`, { cause })

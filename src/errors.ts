@@ -17,6 +17,8 @@ export interface ErrorInfo {
 /** Every error of our own. A test keeps this table, `docs/errors.md` and the code equal. */
 export const CODES = {
   TPT_CONFIG_INVALID: info('operator', false, 500, 'Correct the environment variable or flag that is named.'),
+  TPT_USAGE: info('sender', false, 400, 'Read `tappet help` for what there is.'),
+  TPT_QUERY_FAILED: info('sender', false, 400, 'Correct the statement.'),
   TPT_FOLDER_READONLY: info(
     'operator',
     false,

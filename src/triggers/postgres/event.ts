@@ -8,7 +8,7 @@ interface Change<Row> {
   delete: { readonly before: Row; readonly after: null }
 }
 
-interface ChangedTable {
+export interface ChangedTable {
   readonly schema: string
   readonly table: string
   /** Columns whose values differ between `before` and `after`; every column for an insert or delete. */

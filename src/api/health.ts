@@ -1,0 +1,35 @@
+import { withDeadline } from '../lib/service.ts'
+import type { AdminDeps, Check } from './admin.ts'
+import type { HttpReply } from './server.ts'
+
+const CHECKS_DEADLINE_MS = 5_000
+
+/** Routes for orchestrators and scrapers. They need no key and tell no secret. */
+export function registerHealthRoutes(deps: AdminDeps): void {
+  const { server, metrics, store, queue, catalog } = deps
+  server.get('/healthz', async () => ({ status: 'ok' }))
+  server.get('/readyz', (_request, reply) => answerReady(reply, deps))
+  server.get('/metrics', async (_request, reply) => {
+    const text = await metrics.render({ store, queue, functions: catalog().functions })
+    return reply.type(metrics.contentType).send(text)
+  })
+}
+
+async function answerReady(reply: HttpReply, deps: AdminDeps): Promise<HttpReply> {
+  const stopping = deps.stopping?.() ?? false
+  const checks = stopping ? [STOPPING] : await runChecks(deps)
+  const ready = checks.every(({ ok }) => ok)
+  return reply
+    .code(ready ? 200 : 503)
+    .header('cache-control', 'no-store')
+    .send({ status: stopping ? 'stopping' : ready ? 'ready' : 'not ready', checks })
+}
+
+const STOPPING: Check = { name: 'process', ok: false, detail: 'stopping' }
+
+async function runChecks({ checks }: AdminDeps): Promise<readonly Check[]> {
+  const late = (): Error => new Error(`no answer within ${CHECKS_DEADLINE_MS} ms`)
+  return withDeadline(checks(), CHECKS_DEADLINE_MS, late).catch((error: unknown) => [
+    { name: 'checks', ok: false, detail: (error as Error).message },
+  ])
+}

@@ -1,0 +1,68 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { readConfig, readEnvironment, ROLES, type Role } from '../../config.ts'
+import { runUntilStopped } from '../app-run.ts'
+import type { Cli } from '../cli.ts'
+import { portNumber } from '../input.ts'
+import { examples, type Verb } from '../verb.ts'
+
+interface Options {
+  readonly role?: readonly Role[]
+  readonly port?: number
+  readonly host?: string
+  readonly envFile?: readonly string[]
+}
+
+export function addStart(program: Command, verb: Verb): void {
+  program
+    .command('start')
+    .description('serve functions: for production; reads no .env by itself')
+    .option(
+      '--role <roles>',
+      `what this process does: all, or some of ${ROLES.join(',')} (TAPPET_ROLES)`,
+      readRoles,
+    )
+    .option('--port <port>', 'the port to listen on (PORT; default: 4400)', portNumber)
+    .option('--host <host>', 'the address to listen on (HOST; default: 127.0.0.1)')
+    .option('--env-file <file...>', 'files with variables; the environment wins')
+    .addHelpText(
+      'after',
+      examples(
+        'npx tappet start --host 0.0.0.0 --port 8080',
+        'npx tappet start --role worker --env-file .env.production',
+      ),
+    )
+    .action(verb((cli, options: Options) => start(cli, options)))
+}
+
+async function start(cli: Cli, { role, port, host, envFile = [] }: Options): Promise<number> {
+  const config = readConfig(readEnvironment(cli.root, envFile, true), {
+    root: cli.root,
+    ...(port !== undefined && { port }),
+    ...(host !== undefined && { host }),
+    ...(role && { roles: role }),
+  })
+  const { createLogger } = await import('../../lib/log.ts')
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat })
+  const { startApp } = await import('../../app.ts')
+  return runUntilStopped(cli, async () => {
+    const app = await startApp(config, {
+      mode: 'start',
+      logger,
+      onProgress: (message) => logger.info({}, message),
+    })
+    for (const { message } of app.catalog().problems) logger.error({}, message)
+    if (cli.flags.json) cli.line({ url: app.url, functions: app.catalog().functions.length }, () => '')
+    logger.info(
+      { listening: app.url, functions: app.catalog().functions.length, engine: app.engine },
+      'ready',
+    )
+    return app
+  })
+}
+
+function readRoles(given: string, before: readonly Role[] = []): readonly Role[] {
+  const names = given.split(',').map((name) => name.trim())
+  const unknown = names.find((name) => name !== 'all' && !ROLES.includes(name as Role))
+  if (unknown !== undefined) throw new InvalidArgumentError(`Allowed are all, ${ROLES.join(', ')}.`)
+  return names.includes('all') ? ROLES : [...new Set([...before, ...(names as Role[])])]
+}
