@@ -120,12 +120,22 @@ function openLine(url: string, { onSound, onWake, onLost, onDead }: LineEvents):
     subscriber.close().catch(() => undefined)
     cut()
   }
+  // One at a time: on a line that is stuck, they would pile up.
+  let echoing = true
+  const echo = async (): Promise<void> => {
+    echoing = true
+    try {
+      await subscriber.notify(CHANNEL, ECHO)
+    } finally {
+      echoing = false
+    }
+  }
   const connect = async (): Promise<void> => {
     await subscriber.connect()
     await subscriber.listenTo(CHANNEL)
     checkEnded()
     onWake()
-    await subscriber.notify(CHANNEL, ECHO)
+    await echo()
   }
 
   subscriber.events.on('error', () => undefined)
@@ -146,7 +156,7 @@ function openLine(url: string, { onSound, onWake, onLost, onDead }: LineEvents):
   })
   return {
     echo() {
-      Promise.resolve(subscriber.notify(CHANNEL, ECHO)).catch(() => undefined)
+      if (!echoing) echo().catch(() => undefined)
     },
     dead: () => dead,
     hangUp,

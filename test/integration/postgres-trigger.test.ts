@@ -92,8 +92,8 @@ describe('what happens to rows', () => {
     await harness.sql(`update orders set doc = '{"a":2}', total = null`)
     const events = await harness.events(3)
     assert.deepEqual(
-      events.map(({ event, functions }) => `${functions} ${event.change.changed}`).toSorted(),
-      ['any total', 'any total,doc', 'doc total,doc'],
+      events.map(({ event, functions }) => [...functions, ...event.change.changed].join(' ')).toSorted(),
+      ['any total', 'any total doc', 'doc total doc'],
     )
   })
 
@@ -193,14 +193,10 @@ describe('what happens to rows', () => {
     await harness.sql(`delete from orders where id = 1`)
     const events = await harness.events(5)
     assert.deepEqual(
-      events.map(({ event, functions }) => [functions[0], event.type.slice(9), event.data.id]).toSorted(),
-      [
-        ['big', 'insert', 2],
-        ['grown', 'delete', 1],
-        ['grown', 'insert', 1],
-        ['grown', 'insert', 2],
-        ['grown', 'update', 2],
-      ],
+      events
+        .map(({ event, functions }) => `${functions[0]} ${event.type.slice(9)} ${String(event.data.id)}`)
+        .toSorted(),
+      ['big insert 2', 'grown delete 1', 'grown insert 1', 'grown insert 2', 'grown update 2'],
     )
   })
 
@@ -266,7 +262,7 @@ describe('values and tables of all kinds', () => {
       `insert into orders select n, 'new', 1, repeat(md5(n::text), 31250) from generate_series(1, 60) n`,
     )
     await harness.events(60)
-    assert.ok(Math.max(...batches) <= 9, `batches of ${batches}`)
+    assert.ok(Math.max(...batches) <= 9, `batches of ${batches.join(', ')}`)
   })
 
   test('numbers that JavaScript cannot hold are text, all others numbers', async () => {
@@ -283,7 +279,7 @@ describe('values and tables of all kinds', () => {
         { id: 9007199254740991, n: 1.5, f: 'NaN', j: null },
       ],
     )
-    assert.deepEqual((events[0]?.event.data.j as { y: unknown }).y, [1, '123456789012345678'])
+    assert.deepEqual(events[0]?.event.data.j, { x: `1${'0'.repeat(400)}`, y: [1, '123456789012345678'] })
     assert.deepEqual(events[1]?.event.data.j, { s: '12345678901234567890' })
     assert.equal(events[0]?.event.subject, '9007199254740993')
   })
