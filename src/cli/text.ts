@@ -62,13 +62,21 @@ function visibleWidth(text: string): number {
   return Array.from(stripVTControlCharacters(text)).length
 }
 
-/** Coloured text is cut only if it is the plain part at the end that is too long. */
+/** What is left out ends in `…`; colours that were begun are ended. */
 function cut(line: string, width: number): string {
-  const excess = visibleWidth(line) - width
-  if (excess <= 0) return line
-  const end = line.slice(-excess - 1)
-  return end.includes('\u001b') ? line : `${line.slice(0, -excess - 1)}…`
+  if (visibleWidth(line) <= width) return line
+  let left = width - 1
+  const parts = line.split(COLOUR).map((part) => {
+    if (COLOUR.test(part) || left < 0) return COLOUR.test(part) ? part : ''
+    const chars = Array.from(part)
+    const kept = chars.slice(0, left).join('')
+    left -= chars.length
+    return left < 0 ? `${kept}…` : kept
+  })
+  return parts.join('')
 }
+
+const COLOUR = /(\u001b\[\d+m)/
 
 /** `45s`, `3m`, `2h`, `5d` between two instants. */
 export function formatAge(from: Date, to: Date): string {

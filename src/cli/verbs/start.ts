@@ -23,7 +23,7 @@ export function addStart(program: Command, verb: Verb): void {
     )
     .option('--port <port>', 'the port to listen on (PORT; default: 4400)', portNumber)
     .option('--host <host>', 'the address to listen on (HOST; default: 127.0.0.1)')
-    .option('--env-file <file...>', 'files with variables; the environment wins')
+    .option('--env-file <file>', 'a file with variables, may be repeated; the environment wins', collect)
     .addHelpText(
       'after',
       examples(
@@ -58,6 +58,10 @@ async function start(cli: Cli, { role, port, host, envFile = [] }: Options): Pro
     )
     return app
   })
+}
+
+function collect(file: string, before: readonly string[] = []): readonly string[] {
+  return [...before, file]
 }
 
 function readRoles(given: string, before: readonly Role[] = []): readonly Role[] {

@@ -1,0 +1,186 @@
+import * as z from 'zod'
+import { type AdminDeps, type Check, registerAdminRoutes } from '../../src/api/admin.ts'
+import { createMetrics } from '../../src/api/metrics.ts'
+import { createServer } from '../../src/api/server.ts'
+import { createBroker } from '../../src/broker.ts'
+import type { FunctionDefinition } from '../../src/define/define-function.ts'
+import { cron, defineFunction, FatalError, http, postgres, queue, upload } from '../../src/index.ts'
+import { silentLogger } from '../../src/lib/log.ts'
+import type { Outbox } from '../../src/outbox/outbox.ts'
+import { createMemoryQueue } from '../../src/queue/memory.ts'
+import { createInlineRuntime } from '../../src/runtime/inline.ts'
+import type { LoadedFunction } from '../../src/runtime/runtime.ts'
+import { createMemoryStore } from '../../src/store/memory/store.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Subscription, Trigger } from '../../src/triggers/trigger.ts'
+import { createQueueAdapter } from '../../src/triggers/queue/adapter.ts'
+import type { QueueTrigger } from '../../src/triggers/queue/declare.ts'
+import { createUploadAdapter } from '../../src/triggers/upload/adapter.ts'
+import type { UploadTrigger } from '../../src/triggers/upload/declare.ts'
+import { createMemoryFiles } from '../../src/triggers/upload/memory-files.ts'
+import { createMemoryStorage } from '../../src/triggers/upload/memory-storage.ts'
+import { createAwaitRun } from '../../src/worker/await-run.ts'
+import { createDispatcher } from '../../src/worker/dispatcher.ts'
+import { createWorker } from '../../src/worker/worker.ts'
+import { makeFunction } from './make.ts'
+
+export const KEY = 'tpt_the-key-of-the-tests'
+
+const Order = z.object({ id: z.string(), total: z.number().default(1) })
+const Mail = z.object({
+  to: z.string().optional(),
+  fail: z.boolean().optional(),
+  slow: z.boolean().optional(),
+})
+
+/** What the server of the tests serves. `mail/send` fails when it is told to, and waits for its signal when slow. */
+const DEFINITIONS = new Map(
+  Object.entries({
+    'orders/place': defineFunction(
+      { on: [http.post('/orders', { body: Order }), queue('orders', { data: Order })] },
+      (event) => ({ placed: event.data, type: event.type, source: event.source, id: event.id }),
+    ),
+    'mail/send': defineFunction(
+      { on: queue('emails', { data: Mail }), retry: false },
+      async ({ data }, { log, signal }) => {
+        log.info({ to: data.to }, 'sending')
+        if (data.fail) throw new FatalError(`mailbox 42 of "${data.to}" is full`)
+        if (data.slow)
+          await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+        return 'sent'
+      },
+    ),
+    'reports/nightly': defineFunction(
+      { on: cron('0 3 * * *', { timezone: 'Europe/Berlin' }) },
+      ({ data }) => data,
+    ),
+    'orders/on-paid': defineFunction({ on: postgres.table('orders').onUpdate() }, ({ change }) => change),
+    'avatars/describe': defineFunction({ on: upload('avatars/**') }, ({ data }) => data),
+  }) as unknown as Iterable<[string, FunctionDefinition]>,
+)
+
+interface Answer {
+  readonly status: number
+  /** Whatever the route answers; the tests say what that must be. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly body: any
+}
+
+export interface AdminServer {
+  readonly url: string
+  readonly store: Store
+  readonly functions: readonly LoadedFunction[]
+  /** What `/readyz` is told. */
+  checks: readonly Check[]
+  stopping: boolean
+  request(path: string, init?: RequestInit): Promise<Answer>
+  close(): Promise<void>
+}
+
+/** A whole process in miniature: real server, broker, dispatcher and worker; queue and runtime are memory twins. */
+export async function startAdmin(ledger: Store = createMemoryStore()): Promise<AdminServer> {
+  const metrics = createMetrics()
+  const store = metrics.watch(ledger)
+  const jobs = createMemoryQueue()
+  const logger = silentLogger
+  const server = createServer({ keys: [KEY], logger })
+  const runtime = createInlineRuntime(DEFINITIONS, NO_CALLS, (lines) => void store.appendLogs(lines))
+  const functions = [...DEFINITIONS].map(([id, definition]) => load(id, definition))
+  const findFunction = (id: string) => functions.find((fn) => fn.id === id)
+  const dispatcher = createDispatcher({ store, queue: jobs, logger })
+  const broker = createBroker({ store, runtime, dispatcher, logger, findFunction })
+  const worker = createWorker({ store, queue: jobs, runtime, dispatcher, logger })
+  const queues = createQueueAdapter({ server, outbox: NO_OUTBOX, logger })
+  const uploads = createUploadAdapter({
+    server,
+    storage: createMemoryStorage(),
+    files: createMemoryFiles(),
+    logger,
+  })
+  const state: Pick<AdminServer, 'checks' | 'stopping'> = {
+    checks: [{ name: 'postgres', ok: true, detail: 'rtt 1 ms' }],
+    stopping: false,
+  }
+  const deps: AdminDeps = {
+    ...{ server, store, metrics, queue: jobs, emit: broker.emit, enqueue: dispatcher.enqueue },
+    awaitRun: createAwaitRun(store),
+    catalog: () => ({ functions, problems: [PROBLEM] }),
+    triggerProblems: () => [],
+    schedules: { list: async () => [SCHEDULE] },
+    checks: async () => state.checks,
+    stopping: () => state.stopping,
+  }
+  registerAdminRoutes(deps)
+  await queues.start(subscriptions<QueueTrigger>(functions, 'queue'), broker.emit)
+  await uploads.start(subscriptions<UploadTrigger>(functions, 'upload'), broker.emit)
+  dispatcher.start()
+  await worker.serve(functions)
+  const url = await server.listen({ host: '127.0.0.1', port: 0 })
+
+  return Object.assign(state, {
+    ...{ url, store, functions },
+    async request(path: string, init: RequestInit = {}) {
+      const json = init.body === undefined ? {} : { 'content-type': 'application/json' }
+      const headers = { authorization: `Bearer ${KEY}`, ...json, ...(init.headers as Record<string, string>) }
+      const response = await fetch(url + path, { ...init, headers })
+      const text = await response.text()
+      const isJson = response.headers.get('content-type')?.includes('json')
+      return { status: response.status, body: isJson ? JSON.parse(text) : text }
+    },
+    async close() {
+      await queues.stop()
+      await uploads.stop()
+      await broker.stop()
+      await worker.stop(50)
+      await dispatcher.stop()
+      await server.close()
+      await jobs.close()
+      await store.close()
+    },
+  })
+}
+
+export const PROBLEM = {
+  file: 'functions/broken.ts',
+  code: 'TPT_FUNCTION_INVALID',
+  message: 'functions/broken.ts: does not compile',
+} as const
+
+const SCHEDULE = {
+  ...{
+    id: 'reports/nightly#0',
+    functionId: 'reports/nightly',
+    expression: '0 3 * * *',
+    timezone: 'Europe/Berlin',
+  },
+  ...{ nextAt: new Date('2027-03-27T02:00:00Z'), previousAt: null, skipped: 0 },
+}
+
+const NO_OUTBOX = { take: () => undefined } as unknown as Outbox
+const NO_CALLS = { send: refuse, fileInfo: refuse, fileRead: refuse }
+
+function refuse(): Promise<never> {
+  return Promise.reject(new Error('not in this test'))
+}
+
+function load(id: string, { options }: FunctionDefinition): LoadedFunction {
+  const triggers = [options.on].flat() as readonly Trigger[]
+  const attempts = options.retry === false ? 1 : 3
+  return makeFunction({
+    id,
+    file: `functions/${id}.ts`,
+    triggers: triggers.map((trigger) => ({ ...trigger, schemas: Object.keys(trigger.schemas) })),
+    retry: { attempts, delayMs: 20, factor: 1, maxDelayMs: 20, jitter: 0 },
+  })
+}
+
+function subscriptions<T extends Trigger>(
+  functions: readonly LoadedFunction[],
+  kind: string,
+): readonly Subscription<T>[] {
+  return functions.flatMap(({ id, triggers }) =>
+    triggers.flatMap((trigger, index) =>
+      trigger.kind === kind ? [{ functionId: id, index, trigger } as unknown as Subscription<T>] : [],
+    ),
+  )
+}

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { groupDead } from '../../src/api/dead-letters.ts'
+import { invocationEvent } from '../../src/api/invoke-event.ts'
+import { createMetrics } from '../../src/api/metrics.ts'
+import { toFailure } from '../../src/errors.ts'
+import { cron, http, postgres, queue, upload } from '../../src/index.ts'
+import { createMemoryQueue } from '../../src/queue/memory.ts'
+import { createMemoryStore } from '../../src/store/memory/store.ts'
+import type { Run, Store } from '../../src/store/store.ts'
+import type { Trigger } from '../../src/triggers/trigger.ts'
+import { makeEvent } from '../support/make.ts'
+
+const now = new Date('2026-11-23T12:00:00Z')
+
+interface Made {
+  readonly specversion: string
+  readonly id: string
+  readonly source: string
+  readonly time: string
+  readonly type: string
+  readonly data: unknown
+  readonly message: unknown
+  readonly request: { readonly encoding: string }
+  readonly change: Readonly<Record<string, unknown>>
+}
+
+describe('an event made for a function', () => {
+  const made = (trigger: Trigger, data?: unknown) =>
+    invocationEvent('a b/c', { ...trigger, schemas: [] }, data, now) as unknown as Made
+
+  it('is a whole envelope with a source of its own', () => {
+    const { specversion, id, source, time } = made(queue('q'), 1)
+    assert.match(id, /^msg_/)
+    assert.deepEqual([specversion, source, time], ['1.0', '/invoke/a%20b/c', now.toISOString()])
+  })
+
+  it('has the shape of its kind', () => {
+    assert.deepEqual(made(queue('q'), 1).message, { queue: 'q', headers: {} })
+    assert.equal(made(queue('q')).data, null)
+    const request = { method: 'POST', path: '/x', params: {}, query: {}, headers: {}, encoding: 'json' }
+    assert.deepEqual(made(http.post('/x'), {}).request, request)
+    assert.equal(made(http.post('/x')).request.encoding, 'none')
+    assert.deepEqual(made(cron('* * * * *')).data, { scheduledAt: now.toISOString(), previousAt: null })
+    assert.equal(made(upload('**'), { key: 'k' }).type, 'upload.created')
+    assert.deepEqual(made({ kind: 'later', label: '', schemas: {} }, 5).type, 'later.invoked')
+  })
+
+  it('has before and after as the operation has them', () => {
+    const table = postgres.table('shop.orders')
+    const row = { id: 1 }
+    const shape = (trigger: Trigger) => {
+      const { type, change } = made(trigger, row)
+      return [type, change.before, change.after, change.schema, change.table]
+    }
+    assert.deepEqual(shape(table.onInsert()), ['postgres.insert', null, row, 'shop', 'orders'])
+    assert.deepEqual(shape(table.onUpdate()), ['postgres.update', row, row, 'shop', 'orders'])
+    assert.deepEqual(shape(table.onDelete()), ['postgres.delete', row, null, 'shop', 'orders'])
+    assert.equal(made(table.onTruncate()).data, null)
+    assert.throws(() => made(table.onInsert()), { code: 'TPT_EVENT_INVALID' })
+  })
+})
+
+describe('groups of dead letters', () => {
+  const dead = (id: string, functionId: string, message: string, finishedAt = now): Run =>
+    ({ id, functionId, failure: toFailure(new Error(message)), finishedAt }) as Run
+
+  it('leave out what differs from run to run', () => {
+    const later = new Date(now.getTime() + 1_000)
+    const groups = groupDead([
+      dead('run_4', 'a', 'user 42 has no "x"', later),
+      dead('run_3', 'a', 'user 7 has no "y"'),
+      dead('run_2', 'b', 'user 7 has no "y"'),
+      dead('run_1', 'a', 'other'),
+    ])
+    assert.deepEqual(groups[0], {
+      ...{
+        functionId: 'a',
+        error: 'Error: user # has no …',
+        count: 2,
+        firstAt: now,
+        lastAt: later,
+        sample: 'run_4',
+      },
+    })
+    assert.deepEqual(
+      groups.map(({ count }) => count),
+      [2, 1, 1],
+    )
+    assert.deepEqual(groupDead([]), [])
+  })
+})
+
+describe('metrics', () => {
+  const render = (metrics: ReturnType<typeof createMetrics>, store: Store) =>
+    metrics.render({ store, queue: createMemoryQueue(), functions: [] })
+
+  it('tell new events from duplicates and failures, and what attempts came to', async () => {
+    const metrics = createMetrics()
+    const store = metrics.watch(createMemoryStore())
+    const event = makeEvent()
+    const { jobs } = await store.accept(event)
+    await store.accept({ ...event, id: 'evt_2' })
+    const [job] = jobs
+    assert.ok(job)
+    await store.heartbeat({ id: 'wrk_1', host: 'h', pid: 1 }, [])
+    const claim = await store.claim(job, 'wrk_1')
+    assert.ok(claim)
+    const { runId, lease, attempt } = claim
+    const finish = { runId, lease, attempt, version: 'v', durationMs: 1_500 }
+    const retry = { kind: 'retry', failure: toFailure(new Error('no')), delayMs: 60_000 } as const
+    assert.equal(await store.finish({ ...finish, outcome: retry }), true)
+    assert.equal(await store.finish({ ...finish, outcome: retry }), false)
+    const text = await render(metrics, store)
+    for (const line of [
+      'tappet_events_total{source="queue",type="queue.message",result="accepted"} 1',
+      'tappet_events_total{source="queue",type="queue.message",result="duplicate"} 1',
+      'tappet_retries_total{function="orders/place"} 1',
+      'tappet_run_duration_seconds_sum{function="orders/place"} 1.5',
+      'tappet_runs{function="orders/place",state="retrying"} 1',
+      'tappet_ledger_up 1',
+    ])
+      assert.ok(text.split('\n').includes(line), `expected ${line} in\n${text}`)
+  })
+
+  it('answer when the ledger does not', async () => {
+    const metrics = createMetrics()
+    const refuse = () => Promise.reject(new Error('down'))
+    const store = metrics.watch({ ...createMemoryStore(), stats: refuse, accept: refuse })
+    await assert.rejects(store.accept(makeEvent()), /down/)
+    const text = await render(metrics, store)
+    assert.match(text, /^tappet_ledger_up 0$/m)
+    assert.match(text, /^tappet_events_total\{.*result="failed"\} 1$/m)
+  })
+})
