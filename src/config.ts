@@ -119,7 +119,9 @@ function readEnvFile(path: string, required: boolean): Environment {
     return parseEnv(readFileSync(path, 'utf8'))
   } catch (cause) {
     if (!required && (cause as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw new TappetError('TPT_CONFIG_INVALID', `expected a file of variables, got: ${String(cause)}`, { cause })
+    throw new TappetError('TPT_CONFIG_INVALID', `expected a file of variables, got: ${String(cause)}`, {
+      cause,
+    })
   }
 }
 

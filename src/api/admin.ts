@@ -56,6 +56,8 @@ export interface Check {
   readonly ok: boolean
   /** What was found; no secrets: anybody may read it. */
   readonly detail: string
+  /** Worth knowing, but the process is ready all the same. */
+  readonly advisory?: boolean
   /** What to do about it. */
   readonly fix?: string
 }

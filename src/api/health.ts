@@ -18,7 +18,7 @@ export function registerHealthRoutes(deps: AdminDeps): void {
 async function answerReady(reply: HttpReply, deps: AdminDeps): Promise<HttpReply> {
   const stopping = deps.stopping?.() ?? false
   const checks = stopping ? [STOPPING] : await runChecks(deps)
-  const ready = checks.every(({ ok }) => ok)
+  const ready = checks.every(({ ok, advisory }) => ok || advisory)
   return reply
     .code(ready ? 200 : 503)
     .header('cache-control', 'no-store')

@@ -10,6 +10,8 @@ export interface Check {
   readonly ok: boolean
   /** What was found, in a few words. */
   readonly detail: string
+  /** Worth knowing, but the process is ready all the same. */
+  readonly advisory?: boolean
   /** What to do about it, when it is not. */
   readonly fix?: string
 }
@@ -59,9 +61,8 @@ export async function runChecks({
         },
       ),
     ),
-    check('triggers', 'correct the declarations that are named', async () => {
-      if (declared.length > 0)
-        throw new Error(declared.map(({ functionId, message }) => `${functionId}: ${message}`).join('; '))
+    advise('triggers', 'see them with `tappet functions`, and correct what they name', async () => {
+      if (declared.length > 0) throw new Error(`${declared.length} declared triggers are not served`)
       return 'all served'
     }),
     check('disk', 'free some space', async () => {
@@ -71,6 +72,11 @@ export async function runChecks({
       return `${(free / 1e9).toFixed(1)} GB free`
     }),
   ])
+}
+
+/** A check that does not keep the process from its work: the others are served. */
+async function advise(name: string, fix: string, look: () => Promise<string>): Promise<Check> {
+  return { ...(await check(name, fix, look)), advisory: true }
 }
 
 async function check(name: string, fix: string, look: () => Promise<string>): Promise<Check> {

@@ -10,95 +10,97 @@ import { conformsToStore } from '../conformance/store.ts'
 import { makeEnvelope, makeEvent } from '../support/make.ts'
 import { testDatabase } from '../support/services.ts'
 
-let database: Awaited<ReturnType<typeof testDatabase>>
-let client: pg.Client
+describe('the Postgres store', () => {
+  let database: Awaited<ReturnType<typeof testDatabase>>
+  let client: pg.Client
 
-before(async () => {
-  database = await testDatabase()
-  client = new pg.Client(database.url)
-  await client.connect()
-  await migrate(client, 'ledger')
-})
-after(async () => {
-  await client.end()
-  await database.drop()
-})
-
-const TABLES = 'events, event_aliases, runs, attempts, logs, workers, schedules, files'
-
-const makeStore = async () => {
-  await client.query(
-    `truncate ${TABLES.split(', ')
-      .map((table) => `tappet.${table}`)
-      .join(', ')}`,
-  )
-  return createPostgresStore(createPool({ url: database.url, logger: silentLogger }))
-}
-
-conformsToStore('the Postgres store', makeStore)
-
-describe('the ledger in Postgres', () => {
-  it('migrates once, and knows what is pending', async () => {
-    assert.deepEqual(await pendingMigrations(client, 'ledger'), [])
-    assert.deepEqual((await migrate(client, 'ledger')).applied, [])
+  before(async () => {
+    database = await testDatabase()
+    client = new pg.Client(database.url)
+    await client.connect()
+    await migrate(client, 'ledger')
+  })
+  after(async () => {
+    await client.end()
+    await database.drop()
   })
 
-  it('refuses exactly the moves that the table of states refuses', async () => {
-    const { rows } = await client.query<{ from_state: string; to_state: string }>(
-      'select * from tappet.run_moves',
+  const TABLES = 'events, event_aliases, runs, attempts, logs, workers, schedules, files'
+
+  const makeStore = async () => {
+    await client.query(
+      `truncate ${TABLES.split(', ')
+        .map((table) => `tappet.${table}`)
+        .join(', ')}`,
     )
-    const inSql = rows.map(({ from_state, to_state }) => `${from_state} ${to_state}`).toSorted()
-    const inCode = RUN_STATES.flatMap((from) =>
-      RUN_STATES.filter((to) => mayMove(from, to)).map((to) => `${from} ${to}`),
-    )
-    assert.deepEqual(inSql, inCode.toSorted())
-  })
+    return createPostgresStore(createPool({ url: database.url, logger: silentLogger }))
+  }
 
-  it('refuses an illegal move, whoever makes it', async () => {
-    const store = await makeStore()
-    const { runIds } = await store.accept(makeEvent())
-    const move = client.query(`update tappet.runs set state = 'completed' where id = $1`, [runIds[0]])
-    await assert.rejects(move, /may not move from accepted to completed/)
-    await store.close()
-  })
+  conformsToStore('the Postgres store', makeStore)
 
-  it('stores concurrent events in far fewer transactions than events', async () => {
-    const store = await makeStore()
-    const transactions = async (): Promise<number> => {
-      await client.query('select pg_stat_clear_snapshot()')
-      const { rows } = await client.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
-      return Number(rows[0]?.xid)
-    }
-    const before = await transactions()
-    await Promise.all(Array.from({ length: 500 }, () => store.accept(makeEvent())))
-    const used = (await transactions()) - before
-    assert.ok(used < 50, `500 events took ${used} transactions`)
-    await store.close()
-  })
-
-  it('lets a bad event of a batch fail alone', async () => {
-    const store = await makeStore()
-    const bad = makeEvent({
-      envelope: makeEnvelope({ source: 'nul \u0000 is no text for Postgres' }),
+  describe('the ledger in Postgres', () => {
+    it('migrates once, and knows what is pending', async () => {
+      assert.deepEqual(await pendingMigrations(client, 'ledger'), [])
+      assert.deepEqual((await migrate(client, 'ledger')).applied, [])
     })
-    const results = await Promise.allSettled([
-      store.accept(makeEvent()),
-      store.accept(bad),
-      store.accept(makeEvent()),
-    ])
-    assert.deepEqual(
-      results.map(({ status }) => status),
-      ['fulfilled', 'rejected', 'fulfilled'],
-    )
-    await store.close()
-  })
 
-  it('says TPT_UNAVAILABLE when nobody listens', async () => {
-    const store = createPostgresStore(
-      createPool({ url: 'postgres://127.0.0.1:1/none', logger: silentLogger }),
-    )
-    await assert.rejects(store.accept(makeEvent()), { code: 'TPT_UNAVAILABLE' })
-    await assert.rejects(store.ping(), { code: 'TPT_UNAVAILABLE' })
-    await store.close()
+    it('refuses exactly the moves that the table of states refuses', async () => {
+      const { rows } = await client.query<{ from_state: string; to_state: string }>(
+        'select * from tappet.run_moves',
+      )
+      const inSql = rows.map(({ from_state, to_state }) => `${from_state} ${to_state}`).toSorted()
+      const inCode = RUN_STATES.flatMap((from) =>
+        RUN_STATES.filter((to) => mayMove(from, to)).map((to) => `${from} ${to}`),
+      )
+      assert.deepEqual(inSql, inCode.toSorted())
+    })
+
+    it('refuses an illegal move, whoever makes it', async () => {
+      const store = await makeStore()
+      const { runIds } = await store.accept(makeEvent())
+      const move = client.query(`update tappet.runs set state = 'completed' where id = $1`, [runIds[0]])
+      await assert.rejects(move, /may not move from accepted to completed/)
+      await store.close()
+    })
+
+    it('stores concurrent events in far fewer transactions than events', async () => {
+      const store = await makeStore()
+      const transactions = async (): Promise<number> => {
+        await client.query('select pg_stat_clear_snapshot()')
+        const { rows } = await client.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
+        return Number(rows[0]?.xid)
+      }
+      const before = await transactions()
+      await Promise.all(Array.from({ length: 500 }, () => store.accept(makeEvent())))
+      const used = (await transactions()) - before
+      assert.ok(used < 50, `500 events took ${used} transactions`)
+      await store.close()
+    })
+
+    it('lets a bad event of a batch fail alone', async () => {
+      const store = await makeStore()
+      const bad = makeEvent({
+        envelope: makeEnvelope({ source: 'nul \u0000 is no text for Postgres' }),
+      })
+      const results = await Promise.allSettled([
+        store.accept(makeEvent()),
+        store.accept(bad),
+        store.accept(makeEvent()),
+      ])
+      assert.deepEqual(
+        results.map(({ status }) => status),
+        ['fulfilled', 'rejected', 'fulfilled'],
+      )
+      await store.close()
+    })
+
+    it('says TPT_UNAVAILABLE when nobody listens', async () => {
+      const store = createPostgresStore(
+        createPool({ url: 'postgres://127.0.0.1:1/none', logger: silentLogger }),
+      )
+      await assert.rejects(store.accept(makeEvent()), { code: 'TPT_UNAVAILABLE' })
+      await assert.rejects(store.ping(), { code: 'TPT_UNAVAILABLE' })
+      await store.close()
+    })
   })
 })

@@ -14,7 +14,8 @@ export async function eventually<T>(
     } catch (error) {
       last = error
     }
-    if (performance.now() > until) throw new Error(`waited ${timeoutMs} ms for ${what}; last: ${describe(last)}`)
+    if (performance.now() > until)
+      throw new Error(`waited ${timeoutMs} ms for ${what}; last: ${describe(last)}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

@@ -91,7 +91,7 @@ export const prints = defineFunction({ on: queue('prints') }, async (event) => {
 
 /** To the pipe itself, which may be full. */
 function writeRaw(text: string): void {
-  for (let rest = Buffer.from(text); rest.length > 0; ) {
+  for (let rest = Buffer.from(text); rest.length > 0;) {
     try {
       rest = rest.subarray(writeSync(1, rest))
     } catch (error) {
