@@ -34,7 +34,7 @@ export function devScreen(parts: ScreenParts): string {
     Infinity,
     (functionId, index) => times.get(`${functionId}#${index}`) ?? '',
   )
-  const broken = problemLines({ problems, triggerProblems: app.triggerProblems() })
+  const broken = problemLines({ functions, problems, triggerProblems: app.triggerProblems() })
   const lines = [
     `${paint.bold(`TAPPET ${VERSION}`)}  dev  ${paint.dim(`ready in ${(readyMs / 1_000).toFixed(1)} s`)}`,
     '',

@@ -109,7 +109,7 @@ async function reload(
     )
     const ms = Math.round(performance.now() - started)
     if (!cli.flags.json) print(`  ${what} changed → ${done.join(', ') || 'nothing to reload'} in ${ms} ms`)
-    for (const line of problemLines({ problems, triggerProblems: app.triggerProblems() }))
+    for (const line of problemLines({ functions, problems, triggerProblems: app.triggerProblems() }))
       print(`  ${paint.red(line)}`)
   } catch (error) {
     print(`  ${paint.red(`✖ ${what} changed, but the functions could not be read: ${String(error)}`)}`)

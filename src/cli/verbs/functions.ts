@@ -44,11 +44,14 @@ export function functionTable(
   return formatTable(['FUNCTION', 'ON', '', 'RETRIES', ''], rows, width)
 }
 
-export function problemLines({ problems, triggerProblems }: Omit<Functions, 'functions'>): string[] {
+/** What is wrong with which file, one line each. */
+export function problemLines({ functions, problems, triggerProblems }: Functions): string[] {
+  const files = new Map(functions.map(({ id, file }) => [id, file]))
   return [
     ...problems.map(({ message }) => `✖ ${printable(message)}`),
     ...triggerProblems.map(
-      ({ functionId, label, message }) => `✖ ${functionId} (${printable(label)}): ${printable(message)}`,
+      ({ functionId, label, message }) =>
+        `✖ ${files.get(functionId) ?? functionId}: ${printable(message)} (${printable(label)})`,
     ),
   ]
 }
