@@ -50,8 +50,7 @@ async function runWithDeadline(
   runtime: FunctionRuntime,
 ): Promise<Settled> {
   const deadline = new AbortController()
-  const late = new TappetError('TPT_TIMEOUT', `${fn.id}: no result within its timeout of ${fn.timeoutMs} ms`)
-  const timer = setTimeout(() => deadline.abort(late), fn.timeoutMs)
+  const timer = setTimeout(() => deadline.abort(tooLate(fn)), fn.timeoutMs)
   const { runId, attempt, maxAttempts, event, trigger, losses } = claim
   try {
     const invocation = { runId, attempt, maxAttempts, event, trigger, alone: losses > 0 }
@@ -62,6 +61,10 @@ async function runWithDeadline(
   } finally {
     clearTimeout(timer)
   }
+}
+
+function tooLate({ id, timeoutMs }: LoadedFunction): TappetError {
+  return new TappetError('TPT_TIMEOUT', `${id}: no result within its timeout of ${timeoutMs} ms`)
 }
 
 const RETRY_WRITE_MS = 250

@@ -25,18 +25,15 @@ export function createPostgresStore(pool: Pool): Store {
   const accepting = createBatcher<NewEvent, Acceptance>({
     flush: (events) => acceptAll(pool, events),
     maxItems: MAX_BATCH,
-    parallel: 2,
     retryAlone: isBadValue,
   })
   const claiming = createBatcher<ClaimItem, Claim | null>({
     flush: (items) => claimForEach(pool, items),
     maxItems: MAX_BATCH,
-    parallel: 2,
   })
   const finishing = createBatcher<Finish, boolean>({
     flush: (finishes) => finishAll(pool, finishes),
     maxItems: MAX_BATCH,
-    parallel: 2,
     retryAlone: isBadValue,
   })
 
