@@ -12,13 +12,20 @@ export interface RedisServer {
   stop(): Promise<void>
 }
 
+export interface RedisServerOptions {
+  /** Default: a free one. */
+  readonly port?: number
+  /** More of its command line. */
+  readonly args?: readonly string[]
+}
+
 /** A Redis of our own on a free loopback port, keeping nothing; null when `redis-server` is not on PATH. */
-export async function startRedis(): Promise<RedisServer | null> {
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer | null> {
   const binary = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'redis-server'))
   const found = binary.find((path) => existsSync(path))
   if (found === undefined) return null
   const folder = await mkdtemp(join(tmpdir(), 'tappet-redis-'))
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const args = [
     '--port',
     String(port),
@@ -30,6 +37,7 @@ export async function startRedis(): Promise<RedisServer | null> {
     '',
     '--appendonly',
     'no',
+    ...(options.args ?? []),
   ]
   const child = spawn(found, args, { stdio: 'ignore', detached: true })
   const gone = new Promise<void>((resolve) =>
