@@ -98,6 +98,14 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal((await store.accept(makeEvent({ aliases: ['sha256:bb'] }))).duplicate, false)
       })
 
+      it('knows it by the aliases of its repeats, too', async () => {
+        const envelope = makeEnvelope()
+        const first = await store.accept(makeEvent({ envelope, aliases: ['sha256:cc'] }))
+        assert.equal((await store.accept(makeEvent({ envelope, aliases: ['sha256:dd'] }))).duplicate, true)
+        const again = await store.accept(makeEvent({ aliases: ['sha256:dd'] }))
+        assert.deepEqual([again.eventId, again.runIds, again.duplicate], [first.eventId, first.runIds, true])
+      })
+
       it('makes one run per function and idempotency key', async () => {
         const event = (functionId: string) =>
           makeEvent({ runs: [makeRun({ functionId, idempotencyKey: 'order-1' })] })
@@ -105,6 +113,24 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         const same = await store.accept(event('a'))
         assert.deepEqual([same.runIds, same.duplicate, same.jobs], [first.runIds, true, []])
         assert.equal((await store.accept(event('b'))).duplicate, false)
+      })
+
+      it('answers a repeat of an event whose runs are those of another as before', async () => {
+        const runs = () => [
+          makeRun({ functionId: 'a', idempotencyKey: 'order-2' }),
+          makeRun({ functionId: 'b' }),
+        ]
+        const [a] = (await store.accept(makeEvent({ runs: runs().slice(0, 1) }))).runIds
+        for (const aliases of [[], ['sha256:ee']]) {
+          const envelope = makeEnvelope()
+          const first = await store.accept(makeEvent({ envelope, aliases, runs: runs() }))
+          assert.deepEqual([first.runIds[0], first.duplicate], [a, false])
+          const again = await store.accept(makeEvent({ envelope, aliases, runs: runs() }))
+          assert.deepEqual(again, { ...first, duplicate: true, jobs: [] })
+          const alone = makeEnvelope()
+          const same = await store.accept(makeEvent({ envelope: alone, runs: runs().slice(0, 1) }))
+          assert.deepEqual(await store.accept(makeEvent({ envelope: alone, runs: runs().slice(0, 1) })), same)
+        }
       })
 
       it('keeps an event that no function wants', async () => {

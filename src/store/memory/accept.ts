@@ -5,13 +5,20 @@ import { type MemoryRun, type State, toJob } from './state.ts'
 export function accept(state: State, event: NewEvent): Acceptance {
   const names = [event.envelope.id, ...event.aliases].map((id) => JSON.stringify([event.envelope.source, id]))
   const first = names.flatMap((name) => state.names.get(name) ?? [])[0]
-  if (first !== undefined) {
-    const runIds = [...state.runs.values()].filter(({ eventId }) => eventId === first).map(({ id }) => id)
-    return { eventId: first, runIds, duplicate: true, jobs: [] }
-  }
-  for (const name of names) state.names.set(name, event.id)
+  for (const name of names) state.names.set(name, first ?? event.id)
+  if (first !== undefined) return toDuplicate(state, event, first)
   state.events.set(event.id, { stored: event, receivedAt: state.now() })
   return addRuns(state, event)
+}
+
+/** Answers as the first delivery was answered: with its own runs, and those that it shared by their key. */
+function toDuplicate(state: State, event: NewEvent, eventId: string): Acceptance {
+  const left = [...state.runs.values()].filter((run) => run.eventId === eventId)
+  const wanted = event.runs.flatMap((run) => {
+    const own = left.findIndex(({ functionId }) => functionId === run.functionId)
+    return (own < 0 ? findByKey(state, run) : left.splice(own, 1)[0])?.id ?? []
+  })
+  return { eventId, runIds: [...wanted, ...left.map(({ id }) => id)], duplicate: true, jobs: [] }
 }
 
 function addRuns(state: State, event: NewEvent): Acceptance {

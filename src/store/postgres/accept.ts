@@ -35,6 +35,8 @@ const FIRST_DELIVERY = `
     from tappet.events e left join tappet.runs r on r.event = e.id
    where e.name = any($1::bytea[]) order by r.id`
 
+const RUNS_OF_EVENT = 'select id, function_id from tappet.runs where event = $1 order by id'
+
 const SAME_KEY = `
   select r.id, r.function_id, r.idempotency_key as key
     from tappet.runs r join unnest($1::text[], $2::bytea[]) as k(function_id, key)
@@ -51,14 +53,10 @@ export async function acceptAll(db: Db, events: readonly NewEvent[]): Promise<Ac
     db,
     events.filter(({ id }) => !newEvents.has(id)),
   )
-  const shared = await sameKeys(
-    db,
-    events.filter(({ id }) => newEvents.has(id)),
-    newRuns,
-  )
+  const shared = await sameKeys(db, events, newRuns)
   return events.map((event) => {
     const first = known.get(event.id)
-    if (first) return { ...first, duplicate: true, jobs: [] }
+    if (first) return toDuplicate(event, first, shared)
     const runs = event.runs.map((run) => shared.get(run.id) ?? run.id)
     const jobs = event.delayMs > 0 ? [] : event.runs.filter(({ id }) => newRuns.has(id))
     return {
@@ -101,11 +99,21 @@ async function acceptWithAliases(client: PoolClient, event: NewEvent): Promise<A
     [names, event.id],
   )
   const [first] = rows
-  if (!first) return (await acceptAll(client, [event]))[0] as Acceptance
-  const runs = await client.query<{ id: string }>('select id from tappet.runs where event = $1 order by id', [
-    first.event,
-  ])
-  return { eventId: first.event, runIds: runs.rows.map(({ id }) => id), duplicate: true, jobs: [] }
+  const acceptance = first
+    ? await acceptKnown(client, event, first.event)
+    : ((await acceptAll(client, [event]))[0] as Acceptance)
+  // Names that only this delivery has are names of the first one from now on.
+  if (acceptance.eventId !== event.id)
+    await client.query('update tappet.event_aliases set event = $1 where event = $2', [
+      acceptance.eventId,
+      event.id,
+    ])
+  return acceptance
+}
+
+async function acceptKnown(client: PoolClient, event: NewEvent, eventId: string): Promise<Acceptance> {
+  const runs = await query<FirstRun>(client, 'runs-of-event', RUNS_OF_EVENT, [eventId])
+  return toDuplicate(event, { eventId, runs }, await sameKeys(client, [event], new Set()))
 }
 
 function insertValues(events: readonly NewEvent[]): unknown[] {
@@ -133,27 +141,47 @@ function digest({ idempotencyKey }: NewRun): Buffer | null {
   return idempotencyKey === null ? null : createHash('sha256').update(idempotencyKey).digest()
 }
 
+interface FirstRun {
+  readonly id: string
+  readonly function_id: string
+}
+
+/** An event without runs of its own is one row without a run. */
+type FirstRow = { readonly name: Buffer; readonly event: string } & (
+  | { readonly run: string; readonly function_id: string }
+  | { readonly run: null; readonly function_id: null }
+)
+
 interface FirstDelivery {
   readonly eventId: string
-  readonly runIds: readonly string[]
+  readonly runs: readonly FirstRun[]
+}
+
+/** Answers as the first delivery was answered: with its own runs, and those that it shared by their key. */
+function toDuplicate(
+  event: NewEvent,
+  { eventId, runs }: FirstDelivery,
+  shared: ReadonlyMap<string, string>,
+): Acceptance {
+  const left = [...runs]
+  const wanted = event.runs.flatMap(({ id, functionId }) => {
+    const own = left.findIndex((run) => run.function_id === functionId)
+    return (own < 0 ? shared.get(id) : left.splice(own, 1)[0]?.id) ?? []
+  })
+  return { eventId, runIds: [...wanted, ...left.map(({ id }) => id)], duplicate: true, jobs: [] }
 }
 
 async function firstDeliveries(db: Db, events: readonly NewEvent[]): Promise<Map<string, FirstDelivery>> {
   const found = new Map<string, FirstDelivery>()
   if (events.length === 0) return found
   const names = events.map(({ envelope }) => nameOf(envelope.source, envelope.id))
-  const rows = await query<{ name: Buffer; event: string; run: string | null }>(
-    db,
-    'first-delivery',
-    FIRST_DELIVERY,
-    [names],
-  )
+  const rows = await query<FirstRow>(db, 'first-delivery', FIRST_DELIVERY, [names])
   events.forEach(({ id }, i) => {
     const own = rows.filter(({ name }) => names[i]?.equals(name))
     // The first delivery may have been retired between the two statements: it was a duplicate all the same.
     found.set(id, {
       eventId: own[0]?.event ?? newId('evt'),
-      runIds: own.flatMap(({ run }) => run ?? []),
+      runs: own.flatMap(({ run, function_id }) => (run === null ? [] : [{ id: run, function_id }])),
     })
   })
   return found
@@ -165,7 +193,9 @@ async function sameKeys(
   events: readonly NewEvent[],
   newRuns: ReadonlySet<string>,
 ): Promise<Map<string, string>> {
-  const left = events.flatMap(({ runs }) => runs.filter(({ id }) => !newRuns.has(id)))
+  const left = events.flatMap(({ runs }) =>
+    runs.filter(({ id, idempotencyKey }) => idempotencyKey !== null && !newRuns.has(id)),
+  )
   if (left.length === 0) return new Map()
   const keys = left.map(digest)
   const rows = await query<{ id: string; function_id: string; key: Buffer }>(db, 'same-key', SAME_KEY, [
