@@ -1,6 +1,6 @@
 import pg, { type ClientBase, type Pool } from 'pg'
 import type { Config } from '../config.ts'
-import { startEmbeddedPostgres } from '../embedded/postgres.ts'
+import { keepEmbeddedPostgres } from '../embedded/keep.ts'
 import { TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { migrate } from '../store/migrate.ts'
@@ -26,7 +26,7 @@ export interface DatabaseOptions {
 export async function openDatabase({ config, logger, onProgress }: DatabaseOptions): Promise<Database> {
   const embedded =
     config.databaseUrl === null
-      ? await startEmbeddedPostgres({ folder: `${config.stateFolder}/pg`, onProgress })
+      ? await keepEmbeddedPostgres({ folder: `${config.stateFolder}/pg`, onProgress }, logger)
       : null
   const url = embedded?.url ?? config.databaseUrl ?? ''
   try {

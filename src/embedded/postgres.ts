@@ -18,6 +18,8 @@ export interface EmbeddedPostgres {
   readonly version: string
   /** How it came to run: a new cluster, one of before, or one that still ran after its process was killed. */
   readonly origin: 'created' | 'started' | 'adopted'
+  /** False when it has ended, by `stop` or by itself. */
+  isThere(): Promise<boolean>
   /** Fast shutdown; resolves when the postmaster is gone. Idempotent. */
   stop(): Promise<void>
 }
@@ -120,6 +122,7 @@ async function opened(
     port,
     version,
     origin,
+    isThere: running.isThere,
     stop: () => (stopped ??= stopServer(running, layout)),
   }
 }

@@ -3,8 +3,11 @@ import { spawnSync } from 'node:child_process'
 import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { keepEmbeddedPostgres } from '../../src/embedded/keep.ts'
 import { startEmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import { holdPort, openFolder, processesIn, query, startChild, started } from '../support/embedded.ts'
+import { eventually } from '../support/eventually.ts'
+import { recordingLogger } from '../support/recording-logger.ts'
 
 // One cluster goes through all of its life, test by test: rows of `kept` must never be lost on the way.
 let parent: Awaited<ReturnType<typeof openFolder>>
@@ -146,6 +149,21 @@ test('after kill -9 of the server itself it recovers', async () => {
   await using postgres = await started({ folder })
   assert.equal(postgres.origin, 'started')
   assert.deepEqual(await kept(postgres.url), [1, 2, 3])
+})
+
+test('while it is kept it comes back by itself after kill -9, at the same address, until it is stopped', async () => {
+  const { logger, lines } = recordingLogger()
+  const postgres = await keepEmbeddedPostgres({ folder }, logger)
+  try {
+    process.kill(parseInt(await readFile(join(folder, 'data/postmaster.pid'), 'utf8')), 'SIGKILL')
+    assert.deepEqual(await eventually(() => kept(postgres.url), 'it to answer again'), [1, 2, 3])
+    await eventually(() => lines.length === 2, 'the log to tell')
+    assert.match(lines.join('; '), /has ended; .* runs again/)
+  } finally {
+    await postgres.stop()
+  }
+  assert.equal(await postgres.isThere(), false)
+  assert.deepEqual(await processesIn(folder), [])
 })
 
 const stale = {
