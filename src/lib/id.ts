@@ -1,23 +1,41 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-const RANDOM_CHARS = 16
+/** Of the 16 random characters, those that count up within a millisecond. */
+const COUNTING_CHARS = 6
+const OWN_CHARS = 10
 
 let lastMs = 0
-let lastRandom: number[] = []
+let lastCount: number[] = []
 
 /**
  * A new id: the prefix, `_`, and a ULID (10 characters of time, 16 of randomness, Crockford base 32).
- * Ids made by one process sort in the order in which they were made.
+ * Ids made by one process sort in the order in which they were made. One does not give away another of the same
+ * millisecond: 50 bits of each are its own, because who knows a run's id may read how it went.
  */
-export function newId(prefix: 'evt' | 'run' | 'file' | 'wrk' | 'up' | 'msg', nowMs = Date.now()): string {
+export function newId(prefix: 'evt' | 'run' | 'file' | 'wrk' | 'msg', nowMs = Date.now()): string {
   if (nowMs > lastMs) {
     lastMs = nowMs
-    lastRandom = [...randomBytes(RANDOM_CHARS)].map((byte) => byte & 31)
+    lastCount = Array.from({ length: COUNTING_CHARS }, randomDigit)
   } else {
-    increment(lastRandom)
+    increment(lastCount)
   }
-  return `${prefix}_${encodeTime(lastMs)}${lastRandom.map((digit) => ALPHABET[digit]).join('')}`
+  let text = `${prefix}_${encodeTime(lastMs)}`
+  for (const digit of lastCount) text += ALPHABET[digit]
+  for (let i = 0; i < OWN_CHARS; i++) text += ALPHABET[randomDigit()]
+  return text
+}
+
+/** Drawn in stock: by the piece, it would cost six times as much as all the rest. */
+const stock = new Uint8Array(4_096)
+let drawn = stock.length
+
+function randomDigit(): number {
+  if (drawn === stock.length) {
+    randomFillSync(stock)
+    drawn = 0
+  }
+  return (stock[drawn++] ?? 0) & 31
 }
 
 function encodeTime(ms: number): string {

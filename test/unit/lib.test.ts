@@ -41,6 +41,21 @@ describe('ids', () => {
     assert.match(ids[0] ?? '', /^run_[0-9A-HJKMNP-TV-Z]{26}$/)
   })
 
+  it('of one millisecond do not give each other away', () => {
+    const nowMs = Date.now()
+    const ids = Array.from({ length: 1_000 }, () => newId('run', nowMs))
+    assert.deepEqual(ids.toSorted(), ids)
+    const digit = (char: string): number => '0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(char)
+    const tails = ids.map((id) =>
+      id
+        .slice(-10)
+        .split('')
+        .reduce((sum, char) => sum * 32 + digit(char), 0),
+    )
+    const near = tails.filter((tail, i) => Math.abs(tail - (tails[i - 1] ?? Infinity)) < 1_000)
+    assert.deepEqual(near, [])
+  })
+
   it('go on when the clock is set back', () => {
     const [first, second] = [newId('run', Date.now() + 5_000), newId('run', Date.now())]
     assert.ok((second ?? '') > (first ?? ''))
