@@ -7,14 +7,14 @@ export function nearest(given: string, names: readonly string[]): string | null 
   let best: string | null = null
   let fewest = Infinity
   for (const name of names) {
-    const count = edits(wanted, name.toLowerCase())
+    const count = editDistance(wanted, name.toLowerCase())
     if (count < fewest && count <= Math.max(1, Math.floor(name.length / 3))) [best, fewest] = [name, count]
   }
   return best
 }
 
 /** Letters to insert, delete or replace (Levenshtein). */
-function edits(from: string, to: string): number {
+export function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, n) => n)
   for (let i = 1; i <= from.length; i++) {
     const next = [i]

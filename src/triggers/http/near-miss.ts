@@ -1,3 +1,4 @@
+import { editDistance } from '../../lib/nearest.ts'
 import type { Method } from './event.ts'
 
 interface Named {
@@ -45,17 +46,7 @@ function distance(pattern: readonly string[], asked: readonly string[]): number 
   return sum
 }
 
-/** Levenshtein distance; Infinity as soon as the lengths alone say that it is too large. */
+/** Infinity as soon as the lengths alone say that it is too much. */
 function edits(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > MAX_EDITS) return Infinity
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 0; i < a.length; i++) {
-    const next = [i + 1]
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i] === b[j - 1] ? 0 : 1)
-      next.push(Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, change))
-    }
-    row = next
-  }
-  return row.at(-1) ?? 0
+  return Math.abs(a.length - b.length) > MAX_EDITS ? Infinity : editDistance(a, b)
 }
