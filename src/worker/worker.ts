@@ -25,7 +25,7 @@ export interface WorkerDeps {
 /** Takes runs of the functions that it is given, and runs them. */
 export interface Worker {
   readonly id: string
-  /** Starts, or changes which functions it serves. Attempts under way go on. */
+  /** Starts, or changes which functions it serves. Attempts under way go on, and are not waited for. */
   serve(functions: readonly LoadedFunction[]): Promise<void>
   /** How many attempts are under way. */
   busy(): number
@@ -48,6 +48,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   const leases = createLeases({ store, workerId: id, heartbeatMs, logger: deps.logger, onDisowned })
   const attemptDeps = { ...deps, workerId: id, hold: leases.hold, random }
   const served = new Map<string, Served>()
+  /** Consumers of functions that are gone or have changed, until the attempts under way in them are over. */
+  const leaving = new Set<Promise<void>>()
   let stopped: Promise<void> | null = null
 
   const work = async (functionId: string, job: Job): Promise<void> => {
@@ -64,20 +66,30 @@ export function createWorker(deps: WorkerDeps): Worker {
       known.fn = fn
       return
     }
-    await known?.consumer.stop()
     const local = Math.min(concurrency, fn.concurrency ?? concurrency)
     const options = { functionId: fn.id, concurrency: local, limit: fn.concurrency }
     const consumer = await queue.consume(options, (job) => work(fn.id, job))
     served.set(fn.id, { fn, consumer })
+    if (known) letGo(known.consumer)
   }
 
-  const stopServing = async (functionId: string): Promise<void> => {
-    await served.get(functionId)?.consumer.stop()
+  const stopServing = (functionId: string): void => {
+    const known = served.get(functionId)
     served.delete(functionId)
+    if (known) letGo(known.consumer)
+  }
+
+  const letGo = (consumer: Consumer): void => {
+    const gone = consumer
+      .stop()
+      .catch(() => undefined)
+      .finally(() => leaving.delete(gone))
+    leaving.add(gone)
   }
 
   const finish = async (graceMs: number): Promise<void> => {
-    const consumers = Promise.allSettled([...served.values()].map(({ consumer }) => consumer.stop()))
+    const stopping = [...served.values()].map(({ consumer }) => consumer.stop())
+    const consumers = Promise.allSettled([...stopping, ...leaving])
     await Promise.race([consumers, pause(graceMs)])
     leases.abortAll(new TappetError('TPT_SHUTDOWN', 'the worker stops; the run goes on elsewhere'))
     await Promise.race([consumers, pause(GIVE_BACK_MS)])
@@ -92,7 +104,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       await leases.start()
       const wanted = new Set(functions.map((fn) => fn.id))
       const gone = [...served.keys()].filter((functionId) => !wanted.has(functionId))
-      await Promise.all([...gone.map(stopServing), ...functions.map(startServing)])
+      gone.forEach(stopServing)
+      await Promise.all(functions.map(startServing))
     },
     busy: leases.count,
     stop: (graceMs) => (stopped ??= finish(graceMs)),

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defineFunction } from '../../src/define/define-function.ts'
+import type { FunctionDefinition } from '../../src/define/define-function.ts'
+import { silentLogger } from '../../src/lib/log.ts'
+import { createMemoryQueue } from '../../src/queue/memory.ts'
+import { createInlineRuntime } from '../../src/runtime/inline.ts'
+import { createMemoryStore } from '../../src/store/memory/store.ts'
+import { queue } from '../../src/triggers/queue/declare.ts'
+import { createDispatcher } from '../../src/worker/dispatcher.ts'
+import { createWorker, type Worker } from '../../src/worker/worker.ts'
+import { eventually } from '../support/eventually.ts'
+import { makeEvent, makeFunction, makeRun } from '../support/make.ts'
+
+const functionId = 'orders/place'
+
+for (const { name, next } of [
+  { name: 'is gone', next: [] },
+  { name: 'has another limit', next: [makeFunction({ concurrency: 1 })] },
+]) {
+  test(`an attempt goes on when its function ${name}, and holds up nobody`, async () => {
+    await using it = await startOne()
+    await it.worker.serve(next)
+    assert.equal(it.worker.busy(), 1)
+    it.release()
+    await eventually(async () => (await it.state()) === 'completed', 'the attempt to end')
+  })
+}
+
+test('stop waits for attempts of functions that are gone', async () => {
+  await using it = await startOne()
+  await it.worker.serve([])
+  const stopped = it.worker.stop(10_000)
+  it.release()
+  await stopped
+  assert.equal(await it.state(), 'completed')
+})
+
+/** A worker with one attempt under way, which ends when it is released. */
+async function startOne(): Promise<AsyncDisposable & Started> {
+  let release = (): void => undefined
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const definition = defineFunction({ on: queue('orders') }, () => released) as unknown as FunctionDefinition
+  const host = { send: refuse, fileInfo: refuse, fileRead: refuse }
+  const runtime = createInlineRuntime(new Map([[functionId, definition]]), host, () => undefined)
+  const [store, jobs] = [createMemoryStore(), createMemoryQueue()]
+  const deps = { store, queue: jobs, logger: silentLogger }
+  const dispatcher = createDispatcher(deps)
+  const worker = createWorker({ ...deps, runtime, dispatcher })
+  await worker.serve([makeFunction()])
+  const run = makeRun({ functionId })
+  dispatcher.enqueue((await store.accept(makeEvent({ runs: [run] }))).jobs)
+  await eventually(() => worker.busy() === 1, 'the attempt to start')
+  return {
+    worker,
+    release,
+    state: async () => (await store.run(run.id))?.state,
+    async [Symbol.asyncDispose]() {
+      release()
+      await worker.stop(1_000)
+      await dispatcher.stop()
+      await jobs.close()
+    },
+  }
+}
+
+interface Started {
+  readonly worker: Worker
+  release(): void
+  state(): Promise<string | undefined>
+}
+
+function refuse(): never {
+  throw new Error('expected no call to the host')
+}
