@@ -78,7 +78,9 @@ export function startDrainer({ url, ...options }: DrainerOptions): Drainer {
     }
   }
 
-  const running = run()
+  // While the database is away there is nothing else that would keep a process alive that only drains.
+  const keepAlive = setInterval(() => undefined, 60_000)
+  const running = run().finally(() => clearInterval(keepAlive))
   return {
     wake: wakeup.wake,
     rescan() {

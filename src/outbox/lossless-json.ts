@@ -1,9 +1,12 @@
+import { MAX_JSON_DEPTH } from '../lib/json.ts'
+
 /**
- * A value from JSON that Postgres wrote. Numbers that a JavaScript number cannot hold (`bigint` beyond 2^53, long
- * `numeric`) become text, digit for digit; all others stay numbers.
+ * A value from JSON that Postgres wrote, which cannot be refused. What JavaScript cannot carry becomes text: numbers that
+ * it would change (`bigint` beyond 2^53, long `numeric`), digit for digit; what is nested too deep to be written again.
  */
 export function parseLossless(json: string): unknown {
-  return JSON.parse(MAY_LOSE.test(json) ? quoteLossy(json) : json)
+  const shallow = json.length > 2 * MAX_JSON_DEPTH ? quoteDeep(json) : json
+  return JSON.parse(MAY_LOSE.test(shallow) ? quoteLossy(shallow) : shallow)
 }
 
 /** Up to 15 digits with a small exponent always survive. Matches inside strings too: only then is the text read. */
@@ -14,6 +17,35 @@ const BACKSLASH = 0x5c
 const MINUS = 0x2d
 const ZERO = 0x30
 const NINE = 0x39
+const OPEN_ARRAY = 0x5b
+const CLOSE_ARRAY = 0x5d
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+
+function quoteDeep(json: string): string {
+  const parts: string[] = []
+  let copied = 0
+  let depth = 0
+  for (let at = 0; at < json.length; at++) {
+    const char = json.charCodeAt(at)
+    if (char === QUOTE) {
+      at = endOfString(json, at)
+    } else if (char === OPEN_ARRAY || char === OPEN_OBJECT) {
+      depth++
+      if (depth === MAX_JSON_DEPTH + 1) {
+        parts.push(json.slice(copied, at))
+        copied = at
+      }
+    } else if (char === CLOSE_ARRAY || char === CLOSE_OBJECT) {
+      if (depth === MAX_JSON_DEPTH + 1) {
+        parts.push(JSON.stringify(json.slice(copied, at + 1)))
+        copied = at + 1
+      }
+      depth--
+    }
+  }
+  return parts.join('') + json.slice(copied)
+}
 
 function quoteLossy(json: string): string {
   const parts: string[] = []
@@ -37,10 +69,10 @@ function quoteLossy(json: string): string {
 
 /** Position of the quote that ends the string which begins at `start`. */
 function endOfString(json: string, start: number): number {
-  for (let at = start + 1; at < json.length; at++) {
-    const char = json.charCodeAt(at)
-    if (char === QUOTE) return at
-    if (char === BACKSLASH) at++
+  for (let at = json.indexOf('"', start + 1); at >= 0; at = json.indexOf('"', at + 1)) {
+    let slashes = 0
+    while (json.charCodeAt(at - 1 - slashes) === BACKSLASH) slashes++
+    if (slashes % 2 === 0) return at
   }
   return json.length
 }

@@ -72,6 +72,12 @@ describe('tappet.send', () => {
     assert.deepEqual(delays.toSpliced(2, 1), [0, 0, 0, 0])
   })
 
+  test('JSON that is nested as deep as Postgres takes it arrives, its depths as text', async () => {
+    await client.query(`select tappet.send('q', (repeat('[', 5000) || repeat(']', 5000))::json)`)
+    const [message] = await received(1)
+    assert.match(JSON.stringify(message?.data), /^\[{1000}"\[{4000}\]{4000}"\]{1000}$/)
+  })
+
   test('a transaction that is rolled back sends nothing, one that commits sends once', async () => {
     await client.query(`begin; select tappet.send('q', '"rolled back"'); rollback`)
     await client.query(`begin; select tappet.send('q', '"committed"'); savepoint a;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { MAX_JSON_DEPTH } from '../../src/lib/json.ts'
 import { parseLossless } from '../../src/outbox/lossless-json.ts'
 
 test('numbers that a JavaScript number cannot hold become text', () => {
@@ -82,4 +83,16 @@ test('long text full of digits, quotes and backslashes is read in time', () => {
   const started = performance.now()
   assert.deepEqual(parseLossless(JSON.stringify({ text, n: 1 })), { text, n: 1 })
   assert.ok(performance.now() - started < 2_000)
+})
+
+test('what is nested too deep to be written again is text', () => {
+  const nested = (depth: number): string => `${'['.repeat(depth)}"]\\"["${']'.repeat(depth)}`
+  const atLimit = parseLossless(nested(MAX_JSON_DEPTH))
+  assert.equal(JSON.stringify(atLimit), nested(MAX_JSON_DEPTH))
+  const row = parseLossless(`{"a":[${nested(6_000)},1],"b":{"c":${nested(1_500)}},"d":[2]}`)
+  const again = JSON.stringify(row)
+  assert.ok(again.includes(JSON.stringify(nested(6_000 - MAX_JSON_DEPTH + 2))))
+  assert.ok(again.includes(JSON.stringify(nested(1_500 - MAX_JSON_DEPTH + 2))))
+  assert.ok(again.endsWith('"d":[2]}'))
+  parseLossless(nested(200_000))
 })
