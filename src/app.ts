@@ -71,6 +71,7 @@ export async function startApp(
       await folder.lock()
       undo.push(() => folder.release())
     }
+    undo.push(() => folder.withdraw())
     const database = await openDatabase({ config, logger, onProgress })
     const metrics = createMetrics()
     const store = metrics.watch(createPostgresStore(database.pool))

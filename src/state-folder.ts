@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TappetError } from './errors.ts'
 
@@ -20,6 +20,8 @@ export interface StateFolder {
   /** The admin key: made at the first call, the same ever after. */
   adminKey(): Promise<string>
   announce(running: Running): Promise<void>
+  /** Takes back what this process has announced. */
+  withdraw(): Promise<void>
   /** What the process that works here has announced; null if there is none. */
   running(): Promise<Running | null>
 }
@@ -32,12 +34,13 @@ export async function openStateFolder(path: string): Promise<StateFolder> {
   return {
     path,
     lock: () => lock(file('lock')),
-    release: async () => {
-      await rm(file('running.json'), { force: true })
-      await rm(file('lock'), { force: true })
-    },
+    release: () => rm(file('lock'), { force: true }),
     adminKey: () => readOrMakeKey(file('admin.key')),
-    announce: (running) => replace(file('running.json'), JSON.stringify(running)),
+    announce: (running) => announce(file('running.json'), running),
+    withdraw: async () => {
+      const announced = file('running.json')
+      if ((await readJson<Running>(announced))?.pid === process.pid) await rm(announced, { force: true })
+    },
     running: () => readRunning(file('running.json')),
   }
 }
@@ -51,20 +54,25 @@ interface Owner {
 async function lock(path: string): Promise<void> {
   const owner: Owner = { pid: process.pid, started: await startOf(process.pid) }
   for (let tries = 0; tries < 5; tries++) {
-    try {
-      await writeFile(path, JSON.stringify(owner), { flag: 'wx', mode: 0o600 })
-      return
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
-    const other = await readJson<Owner>(path)
+    if (await create(path, JSON.stringify(owner))) return
+    const found = await readFile(path, 'utf8').catch(() => '')
+    const other = parseJson<Owner>(found)
     if (other && (await isAlive(other))) {
       const message = `another Tappet (process ${other.pid}) is working in this folder`
       throw new TappetError('TPT_ALREADY_RUNNING', message)
     }
-    await rm(path, { force: true })
+    await removeStale(path, found)
   }
   throw new TappetError('TPT_ALREADY_RUNNING', 'other processes keep taking the lock of this folder')
+}
+
+/** Another process may have done the same, and taken the lock, since `found` was read: then it is put back. */
+async function removeStale(path: string, found: string): Promise<void> {
+  const aside = besides(path)
+  await rename(path, aside).catch(ignoreMissing)
+  const moved = await readFile(aside, 'utf8').catch(() => found)
+  if (moved !== found) await link(aside, path).catch(() => undefined)
+  await rm(aside, { force: true })
 }
 
 async function isAlive({ pid, started }: Owner): Promise<boolean> {
@@ -82,33 +90,65 @@ async function startOf(pid: number): Promise<string | null> {
   return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
 }
 
+/** Of two processes that start together in a new folder, one makes it. */
 async function readOrMakeKey(path: string): Promise<string> {
   const known = (await readFile(path, 'utf8').catch(() => '')).trim()
   if (known !== '') return known
   const key = `tpt_${randomBytes(32).toString('base64url')}`
+  if (await create(path, `${key}\n`)) return key
+  const made = (await readFile(path, 'utf8')).trim()
+  if (made !== '') return made
   await replace(path, `${key}\n`)
   return key
 }
 
+async function announce(path: string, running: Running): Promise<void> {
+  await replace(path, JSON.stringify({ ...running, started: await startOf(running.pid) }))
+}
+
 async function readRunning(path: string): Promise<Running | null> {
-  const running = await readJson<Running>(path)
-  if (!running) return null
-  return (await isAlive({ pid: running.pid, started: null })) ? running : null
+  const found = await readJson<Running & Owner>(path)
+  if (!found || !(await isAlive(found))) return null
+  const { pid, url, databaseUrl } = found
+  return { pid, url, databaseUrl }
 }
 
 async function readJson<T>(path: string): Promise<T | null> {
+  return parseJson(await readFile(path, 'utf8').catch(() => ''))
+}
+
+function parseJson<T>(text: string): T | null {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as T
+    return JSON.parse(text) as T
   } catch {
     return null
   }
 }
 
+/** A new file, with all that is in it at once. False if there is one already. */
+async function create(path: string, text: string): Promise<boolean> {
+  const draft = besides(path)
+  await writeFile(draft, text, { mode: 0o600 })
+  try {
+    await link(draft, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    return false
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
 /** Whole or not at all, for whoever reads it meanwhile. */
 async function replace(path: string, text: string): Promise<void> {
-  const draft = `${path}.${process.pid}`
+  const draft = besides(path)
   await writeFile(draft, text, { mode: 0o600 })
   await rename(draft, path)
+}
+
+function besides(path: string): string {
+  return `${path}.${process.pid}-${randomBytes(4).toString('hex')}`
 }
 
 async function writable(path: string, work: () => Promise<unknown>): Promise<void> {
@@ -119,4 +159,8 @@ async function writable(path: string, work: () => Promise<unknown>): Promise<voi
     if (code !== 'EACCES' && code !== 'EROFS' && code !== 'EPERM') throw cause
     throw new TappetError('TPT_FOLDER_READONLY', `${path} cannot be written (${code})`, { cause })
   }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -34,6 +34,23 @@ describe('configuration', () => {
     ]
     for (const [environment, message] of cases) {
       assert.throws(() => readConfig(environment), { code: 'TPT_CONFIG_INVALID', message })
+    }
+  })
+
+  it('takes each variable up to its limits, and not beyond', () => {
+    const limits: readonly (readonly [string, readonly string[], readonly string[]])[] = [
+      ['PORT', ['0', '65535'], ['-1', '65536', '1.5']],
+      ['TAPPET_CONCURRENCY', ['1', '1000'], ['0', '1001']],
+      ['TAPPET_ADMIN_TOKEN', ['x'.repeat(20)], ['x'.repeat(19)]],
+      ['TAPPET_RETENTION', ['96h'], ['95.9h']],
+      ['TAPPET_DEAD_RETENTION', ['30d'], ['29.9d']],
+      ['TAPPET_PROJECT', ['p', 'p'.repeat(40)], ['p'.repeat(41), 'p p']],
+      ['TAPPET_REDIS_PREFIX', ['{p}', 'p'.repeat(40)], ['p'.repeat(41), 'p:']],
+    ]
+    for (const [name, good, bad] of limits) {
+      for (const value of good) assert.ok(readConfig({ [name]: value }), `${name}=${value}`)
+      for (const value of bad)
+        assert.throws(() => readConfig({ [name]: value }), { code: 'TPT_CONFIG_INVALID' }, `${name}=${value}`)
     }
   })
 
@@ -85,13 +102,34 @@ describe('the state folder', () => {
     },
   )
 
+  it('lets one in of many that come at once, also over the lock of a dead one', async () => {
+    for (let round = 0; round < 20; round++) {
+      if (round > 0)
+        await writeFile(join(folder, 'lock'), JSON.stringify({ pid: 2 ** 22 + round, started: null }))
+      const states = await Promise.all(Array.from({ length: 8 }, () => openStateFolder(folder)))
+      const locked = await Promise.allSettled(states.map((state) => state.lock()))
+      assert.equal(locked.filter(({ status }) => status === 'fulfilled').length, 1)
+    }
+    assert.deepEqual((await readdir(folder)).toSorted(), ['.gitignore', 'lock'])
+  })
+
+  it('makes one key for all that start at once', async () => {
+    const states = await Promise.all(Array.from({ length: 8 }, () => openStateFolder(folder)))
+    const keys = await Promise.all(states.map((state) => state.adminKey()))
+    assert.deepEqual([...new Set(keys)], [(await readFile(join(folder, 'admin.key'), 'utf8')).trim()])
+  })
+
   it('announces who runs, and forgets who is gone', async () => {
     const state = await openStateFolder(folder)
     assert.equal(await state.running(), null)
     const running = { pid: process.pid, url: 'http://127.0.0.1:1', databaseUrl: 'postgres://x' }
     await state.announce(running)
     assert.deepEqual(await state.running(), running)
+    await state.withdraw()
+    assert.equal(await state.running(), null)
     await state.announce({ ...running, pid: 2 ** 22 + 1 })
     assert.equal(await state.running(), null)
+    await state.withdraw()
+    assert.match(await readFile(join(folder, 'running.json'), 'utf8'), /"pid":4194305/, 'that is not ours')
   })
 })
