@@ -131,8 +131,9 @@ function harden(backend: IQueueBackend, options: Hardening): IQueueBackend {
         } catch (error) {
           if (isOver(error)) return { result: undefined, finishedOn: Date.now() }
           health.failed(error)
-          if (givingUp.signal.aborted) throw error
           await pause(BACK_OFF_MS, givingUp.signal)
+          // Not thrown: the Worker would tell the backend that the job failed, which never answers once it is closed.
+          if (givingUp.signal.aborted) return { result: undefined, finishedOn: Date.now() }
         }
       }
     },
