@@ -47,11 +47,9 @@ export const CODES = {
   TPT_CONTENT_TYPE: info('sender', false, 415, 'Send one of the content types that the trigger accepts.'),
   TPT_SIGNATURE_INVALID: info('sender', false, 401, 'Check the shared secret, the raw body and the clock.'),
   TPT_UNAUTHORIZED: info('sender', false, 401, 'Send a key as `Authorization: Bearer <key>`.'),
-  TPT_FORBIDDEN: info('sender', false, 403, 'Use a key that may do this.'),
   TPT_NOT_FOUND: info('sender', false, 404, 'Check the id.'),
   TPT_CONFLICT: info('sender', false, 409, 'Look at the current state first.'),
   TPT_STORAGE_FULL: info('operator', true, 507, 'Free some disk space.'),
-  TPT_BACKPRESSURE: info('operator', true, 503, 'Try again after the seconds in Retry-After.'),
   TPT_UNAVAILABLE: info(
     'system',
     true,
@@ -82,7 +80,6 @@ export const CODES = {
     500,
     'Look why workers die while this run is on them, then replay it.',
   ),
-  TPT_TRIGGER_FAILED: info('operator', true, 500, 'Read the cause; `tappet doctor` checks the source.'),
   TPT_INTERNAL: info('system', false, 500, 'Please report it, with the log around it.'),
 } as const satisfies Record<string, ErrorInfo>
 

@@ -497,7 +497,7 @@ describe('waiting for the result', () => {
     const codes = {
       TPT_TIMEOUT: 504,
       TPT_EVENT_INVALID: 422,
-      TPT_FORBIDDEN: 403,
+      TPT_NOT_FOUND: 404,
       constructor: 500,
       '23505': 500,
     }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { CODES, FatalError, RetryAfterError, TappetError, toFailure } from '../../src/errors.ts'
 
@@ -57,5 +58,15 @@ describe('the registry of errors', () => {
       hint,
     ])
     assert.deepEqual(documented.toSorted(), coded.toSorted())
+  })
+
+  it('has no code that nobody uses', async () => {
+    const names = (await readdir('src', { recursive: true })).filter((name) => name.endsWith('.ts'))
+    const users = names.filter((name) => !/^(errors|cli.errors)\.ts$/.test(name))
+    const code = (await Promise.all(users.map((name) => readFile(join('src', name), 'utf8')))).join()
+    assert.deepEqual(
+      Object.keys(CODES).filter((name) => !code.includes(`'${name}'`)),
+      [],
+    )
   })
 })
