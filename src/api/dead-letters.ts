@@ -1,7 +1,7 @@
 import * as z from 'zod'
 
 import type { Run, RunFilter, Store } from '../store/store.ts'
-import type { AdminDeps } from './admin.ts'
+import type { AdminDeps } from './deps.ts'
 import { limit, readJson, readQuery } from './input.ts'
 import { replayRun } from './runs.ts'
 import type { HttpReply, HttpRequest } from './server.ts'

@@ -2,7 +2,7 @@ import { TappetError } from '../errors.ts'
 import { nearest } from '../lib/nearest.ts'
 import type { LoadedFunction } from '../runtime/runtime.ts'
 import type { Subscription } from '../triggers/trigger.ts'
-import type { AdminDeps } from './admin.ts'
+import type { AdminDeps } from './deps.ts'
 
 /** A function as the API shows it: without paths of this machine. */
 export type ListedFunction = Omit<LoadedFunction, 'bundle'>

@@ -1,5 +1,5 @@
 import { withDeadline } from '../lib/service.ts'
-import type { AdminDeps, Check } from './admin.ts'
+import type { AdminDeps, Check } from './deps.ts'
 import type { HttpReply } from './server.ts'
 
 const CHECKS_DEADLINE_MS = 5_000

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 
 import { TappetError } from '../errors.ts'
-import type { AdminDeps } from './admin.ts'
+import type { AdminDeps } from './deps.ts'
 import { findFunction, subscriptionOf } from './functions.ts'
 import { durationUpTo, readJson } from './input.ts'
 import { invocationEvent } from './invoke-event.ts'

@@ -1,20 +1,10 @@
 import { statfs } from 'node:fs/promises'
+import type { Check } from '../api/deps.ts'
+import { withDeadline } from '../lib/service.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { Queue } from '../queue/queue.ts'
 import type { Store } from '../store/store.ts'
 import type { TriggerProblem } from '../triggers/trigger.ts'
-
-/** One thing that must be true for this process to do its work. */
-export interface Check {
-  readonly name: string
-  readonly ok: boolean
-  /** What was found, in a few words. */
-  readonly detail: string
-  /** Worth knowing, but the process is ready all the same. */
-  readonly advisory?: boolean
-  /** What to do about it, when it is not. */
-  readonly fix?: string
-}
 
 export interface ChecksDeps {
   readonly store: Store
@@ -26,6 +16,8 @@ export interface ChecksDeps {
 
 const MAX_CLOCK_OFFSET_MS = 60_000
 const MAX_OUTBOX_AGE_MS = 60_000
+/** A part that says nothing for so long is not well; the others are told all the same. */
+const ANSWER_MS = 2_000
 const MIN_FREE_BYTES = 200_000_000
 
 /** Asks every part how it is. Never rejects; takes two seconds at most. */
@@ -81,8 +73,12 @@ async function advise(name: string, fix: string, look: () => Promise<string>): P
 
 async function check(name: string, fix: string, look: () => Promise<string>): Promise<Check> {
   try {
-    return { name, ok: true, detail: await look() }
+    return { name, ok: true, detail: await withDeadline(look(), ANSWER_MS, tooSlow) }
   } catch (error) {
     return { name, ok: false, detail: error instanceof Error ? error.message : String(error), fix }
   }
+}
+
+function tooSlow(): Error {
+  return new Error(`no answer within ${ANSWER_MS} ms`)
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import { type AdminDeps, type Check, registerAdminRoutes } from '../../src/api/admin.ts'
+import { registerAdminRoutes } from '../../src/api/admin.ts'
+import type { AdminDeps, Check } from '../../src/api/deps.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
 import { createServer } from '../../src/api/server.ts'
 import { createBroker } from '../../src/broker.ts'

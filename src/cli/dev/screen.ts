@@ -3,7 +3,7 @@ import type { App } from '../../app.ts'
 import type { Config } from '../../config.ts'
 import { formatMs } from '../../lib/duration.ts'
 import { VERSION } from '../../lib/version.ts'
-import type { Schedule } from '../../api/admin.ts'
+import type { Schedule } from '../../api/deps.ts'
 import { formatInstant, pad, type Paint } from '../text.ts'
 import { functionTable, problemLines } from '../verbs/functions.ts'
 

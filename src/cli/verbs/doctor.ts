@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Check } from '../../api/admin.ts'
+import type { Check } from '../../api/deps.ts'
 import type { Cli } from '../cli.ts'
 import { EXIT, toCliError } from '../errors.ts'
 import { firstLine, pad } from '../text.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { LoadedCatalog } from '../../api/admin.ts'
+import type { LoadedCatalog } from '../../api/deps.ts'
 import type { ListedFunction } from '../../api/functions.ts'
 import type { TriggerProblem } from '../../triggers/trigger.ts'
 import { firstLine, formatTable, printable } from '../text.ts'

@@ -1,0 +1,55 @@
+import type { ErrorCode } from '../errors.ts'
+import type { Job, Queue } from '../queue/queue.ts'
+import type { LoadedFunction } from '../runtime/runtime.ts'
+import type { Store } from '../store/store.ts'
+import type { Emit, TriggerProblem } from '../triggers/trigger.ts'
+import type { RunEnd } from '../worker/await-run.ts'
+import type { Metrics } from './metrics.ts'
+import type { HttpServer } from './server.ts'
+
+/** What the admin routes work with. */
+export interface AdminDeps {
+  /** Not listening yet. */
+  readonly server: HttpServer
+  readonly store: Store
+  readonly queue: Queue
+  readonly metrics: Metrics
+  readonly emit: Emit
+  readonly enqueue: (jobs: readonly Job[]) => void
+  /** Null at the deadline. */
+  readonly awaitRun: (runId: string, timeoutMs: number) => Promise<RunEnd | null>
+  readonly catalog: () => LoadedCatalog
+  readonly triggerProblems: () => readonly TriggerProblem[]
+  readonly schedules: { list(): Promise<readonly Schedule[]> }
+  /** What must hold for this process to do its work. */
+  readonly checks: () => Promise<readonly Check[]>
+  /** From the first signal on: load balancers should look elsewhere. Default never. */
+  readonly stopping?: () => boolean
+}
+
+export interface LoadedCatalog {
+  readonly functions: readonly LoadedFunction[]
+  readonly problems: readonly { readonly file: string; readonly code: ErrorCode; readonly message: string }[]
+}
+
+export interface Schedule {
+  readonly id: string
+  readonly functionId: string
+  readonly expression: string
+  readonly timezone: string
+  readonly nextAt: Date | null
+  readonly previousAt: Date | null
+  readonly skipped: number
+}
+
+/** One thing that must be true for this process to do its work. */
+export interface Check {
+  readonly name: string
+  readonly ok: boolean
+  /** What was found, in a few words; no secrets: anybody may read it. */
+  readonly detail: string
+  /** Worth knowing, but the process is ready all the same. */
+  readonly advisory?: boolean
+  /** What to do about it, when it is not. */
+  readonly fix?: string
+}
