@@ -37,7 +37,7 @@ export interface FunctionOptions<On extends Triggers = Triggers> {
   readonly concurrency?: number
   /** Events with the same key run once. By default the event's own `source` and `id`. */
   readonly idempotencyKey?: (event: EventOf<On>) => string
-  /** Environment variables that its process gets. Default: none but `NODE_ENV`, `TZ`, `LANG`, `PATH` and `HOME`. */
+  /** Environment variables that its process gets beside `NODE_ENV`, `TZ`, `LANG`, `PATH`, `HOME` and `TMPDIR`. */
   readonly env?: readonly string[]
   /** Name of the environment variable with the URL of `ctx.db`. Default: the ledger's database. */
   readonly database?: string

@@ -68,7 +68,7 @@ function eventInvalid(issues: readonly Issue[]): TappetError {
   return new TappetError('TPT_EVENT_INVALID', `the event does not match its schema: ${said}`, { issues })
 }
 
-/** Null when it can be a key. Postgres holds no NUL in text, and no index entry of more than about 2,700 bytes. */
+/** Null when it can be a key: what can name an event. */
 function keyProblem(key: unknown): string | null {
   if (typeof key !== 'string')
     return `a string, got ${key === null ? 'null' : `a value of type ${typeof key}`}`
