@@ -255,6 +255,7 @@ export function testRuntime(name: string, suite: RuntimeSuite): void {
           delay: /`delay` of `ctx.send` must be like/,
           queue: /takes a queue first/,
           bigint: /BigInt/,
+          large: /at most 15728640 bytes of JSON, got 20000002/,
         }
         for (const [data, message] of Object.entries(messages)) {
           const settled = await run('badSender', data)

@@ -23,7 +23,7 @@ import {
 import { testDatabase } from '../support/services.ts'
 
 const NAMES = [
-  ...['pid', 'stays', 'faulty', 'crowd', 'environment', 'prints', 'lastWords', 'parent', 'database'],
+  ...['pid', 'stays', 'faulty', 'crowd', 'environment', 'prints', 'lastWords', 'parent', 'database', 'drops'],
 ]
 const timeout = new TappetError('TPT_TIMEOUT', 'took too long')
 
@@ -132,6 +132,13 @@ describe('functions that hurt their process', () => {
         assert.equal((await run('faulty', 'pid')).ok, true)
       })
     }
+
+    test('in its first call is not taken for one that does not load', async () => {
+      assert.equal(codeOf(await run('drops', null)), 'TPT_FUNCTION_CRASHED')
+      const [sibling, last] = await Promise.all([run('drops', 'stay'), run('drops', null)])
+      assert.deepEqual(lossOf(sibling), ['TPT_INSTANCE_LOST', true])
+      assert.deepEqual(lossOf(last), ['TPT_INSTANCE_LOST', true])
+    })
 
     test('for want of memory says so', async () => {
       await restart({ maxHeapMb: 32 })

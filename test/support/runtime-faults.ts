@@ -44,6 +44,13 @@ export const faulty = defineFunction({ on: queue('faulty') }, async (event, { lo
   return FAULTS[event.data as string]?.(signal)
 })
 
+/** Before it can say anything, and with a sibling that has said nothing either. */
+export const drops = defineFunction({ on: queue('drops') }, async (event) => {
+  if (event.data === 'stay') await sleep(60_000)
+  process.kill(process.pid, 'SIGKILL')
+  await sleep(5_000)
+})
+
 function fail(message: string): never {
   throw new Error(message)
 }

@@ -146,6 +146,7 @@ export const badSender = defineFunction({ on: queue('badSender') }, async (event
   if (event.data === 'delay') await ctx.send(emails, { to: 'a' }, { delay: 'soon' as '1s' })
   if (event.data === 'queue') await ctx.send('emails' as never, { to: 'a' } as never)
   if (event.data === 'bigint') await ctx.send(queue('any'), 1n)
+  if (event.data === 'large') await ctx.send(queue('any'), 'x'.repeat(20_000_000))
   if (event.data === 'full') await ctx.send(queue('full'), {})
 })
 

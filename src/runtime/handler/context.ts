@@ -46,6 +46,9 @@ function createLog(write: ContextParts['write']): FunctionLog {
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
+/** A frame to the broker holds it, with room for the rest. */
+const MAX_DATA_BYTES = 15 * 1_048_576
+
 function toMessage(queue: unknown, data: unknown, { key, delay }: SendOptions): HostMessage {
   if (typeof queue !== 'string') {
     throw new TypeError("`ctx.send` takes a queue first, such as `queue('emails')`, and its data second")
@@ -55,6 +58,11 @@ function toMessage(queue: unknown, data: unknown, { key, delay }: SendOptions): 
   }
   const json = JSON.stringify(data ?? null) as string | undefined
   if (json === undefined) throw new TypeError(`the data of \`ctx.send\` must be JSON, got a ${typeof data}`)
+  const bytes = Buffer.byteLength(json)
+  if (bytes > MAX_DATA_BYTES) {
+    const message = `the data of \`ctx.send\` must be at most ${MAX_DATA_BYTES} bytes of JSON, got ${bytes}`
+    throw new TappetError('TPT_EVENT_TOO_LARGE', message)
+  }
   return {
     queue,
     data: JSON.parse(json) as unknown,
