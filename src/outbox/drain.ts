@@ -15,6 +15,8 @@ export interface DrainOptions {
   readonly low: LowWater
   /** Kinds of rows that are taken now. */
   readonly kinds: () => readonly OutboxRow['kind'][]
+  /** Bindings whose rows are taken now; null for all. */
+  readonly bindings: () => readonly string[] | null
   /** Resolves when all rows are safe elsewhere. */
   readonly deliver: (rows: readonly OutboxRow[]) => Promise<void>
   readonly stopping: AbortSignal
@@ -47,7 +49,7 @@ const MAX_BACK_OFF_MS = 5_000
  * @throws what the connection throws when it is lost.
  */
 export async function drain(client: Client, options: DrainOptions): Promise<void> {
-  const { owner, kinds, pollMs, low, wakeup, stopping, deliver } = options
+  const { owner, kinds, bindings, pollMs, low, wakeup, stopping, deliver } = options
   const failures = createBackOff(options)
   let open = false
   let lookedAt = 0
@@ -57,7 +59,13 @@ export async function drain(client: Client, options: DrainOptions): Promise<void
     if (!open) await client.query('begin')
     open = true
     const limits = { maxRows: MAX_ROWS, maxBytes: MAX_BYTES }
-    const taken = await take(client, { owner, kinds: kinds(), fromId: low.id, ...limits })
+    const taken = await take(client, {
+      owner,
+      bindings: bindings(),
+      kinds: kinds(),
+      fromId: low.id,
+      ...limits,
+    })
     const full = isFull(taken)
     if (!full) low.emptied()
     if (taken.length === 0) return { rows: 0, full }
@@ -78,7 +86,7 @@ export async function drain(client: Client, options: DrainOptions): Promise<void
       sweptAt = lookedAt
       low.reset()
     }
-    const seen = await look(client, { owner, kinds: kinds(), fromId: low.id })
+    const seen = await look(client, { owner, bindings: bindings(), kinds: kinds(), fromId: low.id })
     low.seen(seen)
     if (!seen.waiting) low.emptied()
     return seen

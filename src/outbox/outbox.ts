@@ -38,10 +38,14 @@ export type OutboxRow = OutboxChange | OutboxMessage
 export interface Outbox {
   /** Name of the environment variable with the database's URL; null for the ledger's database. */
   readonly database: string | null
-  /** Sets who takes the rows of a kind. Rows of a kind that nobody takes stay. */
+  /**
+   * Sets who takes the rows of a kind. Rows of a kind that nobody takes stay. So do rows of a binding that `knows` does
+   * not name, for as long as its trigger is installed: another process, of a newer version, is to take them.
+   */
   take<Kind extends OutboxRow['kind']>(
     kind: Kind,
     deliver: (rows: readonly Extract<OutboxRow, { kind: Kind }>[]) => Promise<void>,
+    knows?: () => readonly string[],
   ): void
   /** Creates what it needs in the database, and drains from then on. Idempotent. */
   start(): Promise<void>

@@ -36,6 +36,7 @@ export function createPostgresOutbox(options: PostgresOutboxOptions): Outbox {
   const logger = options.logger.child({ outbox: database ?? 'ledger' })
   const owner = changeOwner(project, database)
   const takers = new Map<OutboxRow['kind'], Deliver>()
+  let known: (() => readonly string[]) | null = null
   const pool = createPool(url)
   let starting: Promise<Parts> | null = null
   let parts: Parts | null = null
@@ -49,6 +50,7 @@ export function createPostgresOutbox(options: PostgresOutboxOptions): Outbox {
       pollMs,
       logger,
       kinds: () => [...takers.keys()],
+      bindings: () => known?.() ?? null,
       deliver: (rows) => deliverByKind(takers, rows),
     })
     return { drainer, listener: startListener({ url, logger, onWake: drainer.wake }) }
@@ -61,8 +63,9 @@ export function createPostgresOutbox(options: PostgresOutboxOptions): Outbox {
 
   return {
     database,
-    take(kind, deliver) {
+    take(kind, deliver, knows) {
       takers.set(kind, deliver as Deliver)
+      known = knows ?? known
       parts?.drainer.rescan()
     },
     async start() {

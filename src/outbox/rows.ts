@@ -14,6 +14,8 @@ export interface TakeOptions {
   /** Whose changes; messages have no owner. */
   readonly owner: string
   readonly kinds: readonly OutboxRow['kind'][]
+  /** Bindings whose rows are taken; null for all. */
+  readonly bindings: readonly string[] | null
   /** Lowest id to look at. */
   readonly fromId: number
   readonly maxRows: number
@@ -22,6 +24,10 @@ export interface TakeOptions {
 }
 
 const MINE = `(kind = 'message' or owner = $1)`
+
+/** A trigger has the binding among its arguments. Who asks for a binding that he knows asks no further. */
+const KNOWN = `(binding is null or $2::text[] is null or binding = any ($2) or not exists (
+  select from pg_trigger t where position(convert_to(binding, 'UTF8') in t.tgargs) > 0))`
 
 /**
  * Deletes the first rows in order and answers them. By `ctid`, over the primary key: with the settings of the drainer's
@@ -32,16 +38,16 @@ const TAKE = `
     select sized.ctid from (
       select locked.ctid, sum(locked.bytes) over (order by locked.id) - locked.bytes as ahead from (
         select ctid, id, bytes from tappet.outbox
-        where ${MINE} and kind = any ($2) and id >= $3
-        order by id limit $4 for update skip locked
+        where ${MINE} and kind = any ($3) and id >= $4 and ${KNOWN}
+        order by id limit $5 for update skip locked
       ) locked
-    ) sized where sized.ahead < $5
+    ) sized where sized.ahead < $6
   ))
   returning id, bytes, kind, uid, binding, operation, schema, "table", before, after, txid, queue, data, key, created_at,
     extract(epoch from greatest(delay - (clock_timestamp() - created_at), interval '0')) as delay`
 
 const LOOK = `
-  select exists (select from tappet.outbox where ${MINE} and kind = any ($2) and id >= $3) as waiting,
+  select exists (select from tappet.outbox where ${MINE} and kind = any ($3) and id >= $4 and ${KNOWN}) as waiting,
     pg_snapshot_xmin(s) as xmin, pg_snapshot_xmax(s) as xmax from pg_current_snapshot() s`
 
 const DEPTH = `
@@ -55,17 +61,17 @@ const AS_TEXT = { getTypeParser: () => (text: string) => text }
 type Text = Readonly<Record<string, string | null>>
 
 export async function take(client: Client, options: TakeOptions): Promise<readonly TakenRow[]> {
-  const { owner, kinds, fromId, maxRows, maxBytes } = options
-  const values = [owner, kinds, fromId, maxRows, maxBytes]
+  const { owner, bindings, kinds, fromId, maxRows, maxBytes } = options
+  const values = [owner, bindings, kinds, fromId, maxRows, maxBytes]
   const { rows } = await client.query<Text>({ name: 'tappet-take', text: TAKE, values, types: AS_TEXT })
   return rows.map(read).toSorted((a, b) => a.id - b.id)
 }
 
 export async function look(
   client: Client,
-  { owner, kinds, fromId }: Pick<TakeOptions, 'owner' | 'kinds' | 'fromId'>,
+  { owner, bindings, kinds, fromId }: Pick<TakeOptions, 'owner' | 'bindings' | 'kinds' | 'fromId'>,
 ): Promise<Snapshot & { readonly waiting: boolean }> {
-  const values = [owner, kinds, fromId]
+  const values = [owner, bindings, kinds, fromId]
   const { rows } = await client.query<Text>({ name: 'tappet-look', text: LOOK, values, types: AS_TEXT })
   const { waiting, xmin, xmax } = rows[0] ?? {}
   return { waiting: waiting === 't', xmin: BigInt(xmin ?? 0), xmax: BigInt(xmax ?? 0) }

@@ -554,6 +554,22 @@ describe('putting triggers in place', () => {
     assert.equal(event.data.id, 1)
   })
 
+  test('rows of a trigger that only a newer process knows stay for it', async () => {
+    await harness.sql(ORDERS)
+    await harness.start(bind('a', postgres.table('orders').onInsert()))
+    await harness.sql(`create trigger newer after insert on orders for each row
+      execute function tappet.capture('default', 'newer', 'public', 'orders', '{}')`)
+    await harness.sql(`insert into orders values (1)`)
+    await eventually(() => harness.emitted.length === 1, 'the event of the known trigger')
+    const newer = (): Promise<{ rows: unknown[] }> =>
+      harness.client.query(`select from tappet.outbox where binding = 'newer'`)
+    assert.equal((await newer()).rows.length, 1)
+    await harness.sql(`drop trigger newer on orders; insert into orders values (2)`)
+    await eventually(() => harness.emitted.length === 2, 'the next event')
+    await harness.adapter.update([bind('a', postgres.table('orders').onInsert())])
+    await eventually(async () => (await newer()).rows.length === 0, 'what nobody can take is gone')
+  })
+
   test('what cannot be watched is said, and the others are', async () => {
     await harness.sql(
       `${ORDERS}; create view v as select * from orders; create materialized view mv as select * from orders`,

@@ -44,18 +44,22 @@ export function createDelivery({ outbox, emit, logger }: DeliveryOptions): Deliv
     if (failed?.status === 'rejected') throw failed.reason
   }
 
+  const follow = (changes: readonly OutboxChange[]): Promise<void> => {
+    const work = deliver(changes)
+    underWay.add(work)
+    return work.finally(() => underWay.delete(work))
+  }
+  /** Said again after every change: rows that were left to others may be ours now. */
+  const register = (): void => outbox.take('change', follow, () => [...bindings.keys()])
+
   return {
     take() {
-      if (taken) return
+      if (!taken) register()
       taken = true
-      outbox.take('change', (changes) => {
-        const work = deliver(changes)
-        underWay.add(work)
-        return work.finally(() => underWay.delete(work))
-      })
     },
     setBindings(next: readonly Binding[]) {
       bindings = new Map(next.map((binding) => [binding.id, binding]))
+      if (taken) register()
     },
     setKeys(more: ReadonlyMap<string, readonly string[]>) {
       keys = new Map([...keys, ...more])
