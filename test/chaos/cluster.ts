@@ -1,0 +1,193 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { appendFileSync, createWriteStream } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded/postgres.ts'
+import { eventually } from '../support/eventually.ts'
+import { type Proxy, startProxy } from '../support/proxy.ts'
+import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { FUNCTIONS } from './functions.ts'
+
+const REPOSITORY = join(import.meta.dirname, '..', '..')
+const CLI = join(REPOSITORY, 'dist', 'cli', 'main.js')
+
+export type Role = 'broker' | 'worker'
+
+/** One process of Tappet, and the next that takes its place. */
+export interface Node {
+  readonly role: Role
+  readonly url: string
+  child(): ChildProcess
+  /** Ends it so, and starts another as soon as it is gone. */
+  replace(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
+}
+
+/** Servers, proxies before them, and processes that know only the proxies. */
+export interface Cluster {
+  readonly folder: string
+  readonly key: string
+  readonly nodes: readonly Node[]
+  /** Past the proxy. */
+  readonly databaseUrl: string
+  readonly redisUrl: string | null
+  readonly postgresProxy: Proxy
+  readonly redisProxy: Proxy | null
+  /** Killed without a checkpoint, as by a power cut of the process, and started again. */
+  crashPostgres(): Promise<void>
+  /** With all that it held. */
+  crashRedis(): Promise<void>
+  /** When workers died: by pid, in ms since 1970. */
+  readonly deaths: Map<number, number>
+  oracle(): Promise<string[]>
+  stop(): Promise<void>
+}
+
+export async function startCluster(engine: 'redis' | 'postgres'): Promise<Cluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'tappet-chaos-'))
+  await mkdir(join(folder, 'functions'))
+  await symlink(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'))
+  await writeFile(join(folder, 'functions', 'chaos.ts'), '')
+  for (const [name, text] of Object.entries(FUNCTIONS)) await writeFile(join(folder, 'functions', name), text)
+  appendFileSync(join(folder, 'oracle.log'), '')
+
+  let postgres: EmbeddedPostgres = await startEmbeddedPostgres({ folder: join(folder, 'pg') })
+  let redis: RedisServer | null = engine === 'redis' ? await startRedis() : null
+  if (engine === 'redis' && !redis) throw new Error('chaos on Redis needs redis-server on the PATH')
+  const postgresProxy = await startProxy(postgres.url)
+  const redisProxy = redis ? await startProxy(redis.url) : null
+  const key = 'chaos-key-of-more-than-twenty-characters'
+  const environment = {
+    PATH: process.env.PATH,
+    HOME: process.env.HOME,
+    TMPDIR: process.env.TMPDIR,
+    LOG_FORMAT: 'json',
+    LOG_LEVEL: 'warn',
+    DATABASE_URL: postgresProxy.url,
+    TAPPET_ADMIN_TOKEN: key,
+    TAPPET_SHUTDOWN_TIMEOUT: '3s',
+    ...(redisProxy && { REDIS_URL: redisProxy.url }),
+  }
+  const deaths = new Map<number, number>()
+  const launch = launcher(folder, environment, deaths)
+  const nodes: Node[] = []
+  await launch.once(['db', 'query', 'create table things (id text primary key, n int)'])
+  await launch.once(['db', 'apply'])
+  for (const role of ['broker', 'broker', 'worker', 'worker'] as const) nodes.push(await launch.node(role))
+
+  return {
+    folder,
+    key,
+    nodes,
+    deaths,
+    databaseUrl: postgres.url,
+    redisUrl: redis?.url ?? null,
+    postgresProxy,
+    redisProxy,
+    async crashPostgres() {
+      const { port } = postgres
+      const pid = Number(
+        (await readFile(join(folder, 'pg', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0],
+      )
+      process.kill(pid, 'SIGQUIT')
+      await eventually(() => !isAlive(pid), 'Postgres is gone', 20_000)
+      postgres = await startEmbeddedPostgres({ folder: join(folder, 'pg'), port })
+    },
+    async crashRedis() {
+      if (!redis) return
+      const port = Number(new URL(redis.url).port)
+      await redis.stop()
+      redis = await startRedis({ port })
+    },
+    oracle: async () => (await readFile(join(folder, 'oracle.log'), 'utf8')).split('\n').filter(Boolean),
+    async stop() {
+      launch.end()
+      await Promise.all(nodes.map(({ child }) => gone(child(), 'SIGTERM')))
+      await postgresProxy.close()
+      await redisProxy?.close()
+      await redis?.stop()
+      await postgres.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+interface Launcher {
+  once(args: readonly string[]): Promise<void>
+  node(role: Role): Promise<Node>
+  end(): void
+}
+
+function launcher(folder: string, env: NodeJS.ProcessEnv, deaths: Map<number, number>): Launcher {
+  let ending = false
+  let ports = 20_000 + (process.pid % 20_000)
+  const log = createWriteStream(join(tmpdir(), `tappet-chaos-${process.pid}.log`))
+  const start = (args: readonly string[]): ChildProcess => {
+    const child = spawn(process.execPath, [CLI, ...args], {
+      cwd: folder,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child.stdout?.pipe(log, { end: false })
+    child.stderr?.pipe(log, { end: false })
+    return child
+  }
+  return {
+    async once(args) {
+      const child = start(args)
+      const code = await new Promise((resolve) => child.once('exit', resolve))
+      if (code !== 0 && args[0] !== 'db')
+        throw new Error(`tappet ${args.join(' ')} ended with ${String(code)}`)
+    },
+    async node(role) {
+      const port = ports++
+      const roles = role === 'broker' ? 'http,triggers' : 'worker'
+      const args = ['start', '--port', String(port), '--role', roles]
+      const url = `http://127.0.0.1:${port}`
+      let child = start(args)
+      // A process that cannot start because its servers are away just now is started again, as a supervisor would.
+      const keep = (of: ChildProcess): void => {
+        of.once('exit', () => {
+          if (role === 'worker' && of.pid) deaths.set(of.pid, Date.now())
+          if (ending) return
+          child = start(args)
+          keep(child)
+        })
+      }
+      keep(child)
+      await eventually(async () => (await fetch(`${url}/healthz`)).ok, `${role} ${port} answers`, 30_000)
+      return {
+        role,
+        url,
+        child: () => child,
+        async replace(signal) {
+          const old = child
+          old.kill(signal)
+          await eventually(() => child !== old, 'its place is taken', 20_000)
+        },
+      }
+    },
+    end() {
+      ending = true
+    },
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function gone(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exit = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  child.kill(signal)
+  child.kill('SIGCONT')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000)
+  await exit
+  clearTimeout(timer)
+}
