@@ -110,7 +110,7 @@ function openLane(engine: Engine, functionId: string): Lane {
   return { backend, added }
 }
 
-/** Without options of its own: what a job has none of, Redis need not keep. A literal, as a spread costs 10 µs a job. */
+/** Without options of its own: what a job has none of, Redis need not keep. A literal: spreading one took 3 µs a job. */
 function toBullJob(job: Job): JobJson {
   const data: JobData = { runId: job.runId, lease: job.lease }
   return {
