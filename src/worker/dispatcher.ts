@@ -119,9 +119,17 @@ function createSweeper(
 ): (stop: AbortSignal) => Promise<void> {
   let after = ''
   let steadySince = performance.now()
+  let sweptAt = Date.now()
+
+  /** We were stopped, or the machine slept: so did our heart, and maybe everybody's. */
+  const noticeGap = (): void => {
+    const now = Date.now()
+    if (Math.abs(now - sweptAt) > silentMs) steadySince = performance.now()
+    sweptAt = now
+  }
 
   const reclaim = async (): Promise<void> => {
-    // After an outage of Postgres every worker looks silent: let them show first that they are alive.
+    // After an outage of Postgres, or of ours, every worker looks silent: let them show first that they are alive.
     if (performance.now() - steadySince < silentMs) return
     const jobs = await store.reclaim(silentMs, MAX_LOSSES)
     if (jobs.length === 0) return
@@ -143,6 +151,7 @@ function createSweeper(
   }
 
   return async (stop) => {
+    noticeGap()
     try {
       await store.ping()
     } catch (error) {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defineFunction } from '../../src/define/define-function.ts'
-import type { FunctionDefinition } from '../../src/define/define-function.ts'
+import { defineFunction, type FunctionDefinition } from '../../src/define/define-function.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { createMemoryQueue } from '../../src/queue/memory.ts'
 import { createInlineRuntime } from '../../src/runtime/inline.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
 import { queue } from '../../src/triggers/queue/declare.ts'
-import { createDispatcher } from '../../src/worker/dispatcher.ts'
+import type { Run, Store } from '../../src/store/store.ts'
+import { createDispatcher, type Dispatcher } from '../../src/worker/dispatcher.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { eventually } from '../support/eventually.ts'
 import { makeEvent, makeFunction, makeRun } from '../support/make.ts'
@@ -23,7 +23,7 @@ for (const { name, next } of [
     await it.worker.serve(next)
     assert.equal(it.worker.busy(), 1)
     it.release()
-    await eventually(async () => (await it.state()) === 'completed', 'the attempt to end')
+    await eventually(async () => (await it.run())?.state === 'completed', 'the attempt to end')
   })
 }
 
@@ -33,18 +33,43 @@ test('stop waits for attempts of functions that are gone', async () => {
   const stopped = it.worker.stop(10_000)
   it.release()
   await stopped
-  assert.equal(await it.state(), 'completed')
+  assert.equal((await it.run())?.state, 'completed')
 })
 
+test('a process that was stopped for a while does not take its own runs for lost', async (t) => {
+  await using it = await startOne({ silentMs: 300, sweepMs: 5, heartbeatMs: 150 })
+  it.dispatcher.start()
+  const startedMs = performance.now()
+  await eventually(() => performance.now() - startedMs > 350, 'the sweep to believe what it sees')
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 60_000 })
+  const beats = it.beats()
+  await eventually(() => it.beats() > beats + 1, 'its heart to beat again')
+  assert.equal((await it.run())?.lease, 1)
+  it.release()
+  await eventually(async () => (await it.run())?.state === 'completed', 'the attempt to end')
+})
+
+interface Times {
+  readonly silentMs?: number
+  readonly sweepMs?: number
+  readonly heartbeatMs?: number
+}
+
 /** A worker with one attempt under way, which ends when it is released. */
-async function startOne(): Promise<AsyncDisposable & Started> {
+async function startOne(times: Times = {}): Promise<AsyncDisposable & Started> {
   let release = (): void => undefined
   const released = new Promise<void>((resolve) => (release = resolve))
   const definition = defineFunction({ on: queue('orders') }, () => released) as unknown as FunctionDefinition
   const host = { send: refuse, fileInfo: refuse, fileRead: refuse }
   const runtime = createInlineRuntime(new Map([[functionId, definition]]), host, () => undefined)
-  const [store, jobs] = [createMemoryStore(), createMemoryQueue()]
-  const deps = { store, queue: jobs, logger: silentLogger }
+  const ledger = createMemoryStore()
+  let beats = 0
+  const heartbeat: Store['heartbeat'] = (...worker) => {
+    beats++
+    return ledger.heartbeat(...worker)
+  }
+  const [store, jobs] = [{ ...ledger, heartbeat }, createMemoryQueue()]
+  const deps = { store, queue: jobs, logger: silentLogger, ...times }
   const dispatcher = createDispatcher(deps)
   const worker = createWorker({ ...deps, runtime, dispatcher })
   await worker.serve([makeFunction()])
@@ -52,9 +77,9 @@ async function startOne(): Promise<AsyncDisposable & Started> {
   dispatcher.enqueue((await store.accept(makeEvent({ runs: [run] }))).jobs)
   await eventually(() => worker.busy() === 1, 'the attempt to start')
   return {
-    worker,
-    release,
-    state: async () => (await store.run(run.id))?.state,
+    ...{ worker, dispatcher, release },
+    beats: () => beats,
+    run: () => store.run(run.id),
     async [Symbol.asyncDispose]() {
       release()
       await worker.stop(1_000)
@@ -66,8 +91,11 @@ async function startOne(): Promise<AsyncDisposable & Started> {
 
 interface Started {
   readonly worker: Worker
+  readonly dispatcher: Dispatcher
   release(): void
-  state(): Promise<string | undefined>
+  /** How often it has said that it is alive. */
+  beats(): number
+  run(): Promise<Run | null>
 }
 
 function refuse(): never {
