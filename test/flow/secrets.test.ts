@@ -94,11 +94,12 @@ describe('secrets', () => {
       cookie: `session=${SECRETS.cookie}`,
     }
     const paid = await fetch(new URL('/pay', app.url), { method: 'POST', headers, body: '{"id":1}' })
-    assert.deepEqual([paid.status, (await paid.json()).error.message], [500, 'the bank is closed'])
+    const { error } = (await paid.json()) as { error: { message: string } }
+    assert.deepEqual([paid.status, error.message], [500, 'the bank is closed'])
     await owner.query('insert into things values (1)')
     const { runs } = await eventually(async () => {
       const page = await app.api<{ runs: { id: string }[] }>('/_tappet/api/v1/runs')
-      return page.runs.length >= 2 && page
+      return page.runs.length >= 2 ? page : null
     }, 'both runs')
 
     const pages = ['/functions', '/runs', '/dead', '/dead?grouped=true', '/status', '/schedules']
