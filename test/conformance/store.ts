@@ -314,6 +314,28 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         )
       })
 
+      it('counts the runs of each function in each state', async () => {
+        await store.accept(makeEvent({ runs: [makeRun({ functionId: 'b' })] }))
+        await store.markQueued([await accepted()])
+        await claimed()
+        await finish(await claimed(), { kind: 'retry', failure, delayMs: 60_000 })
+        for (let n = 0; n < 2; n++) await finish(await claimed(), { kind: 'completed', result: null })
+        await finish(await claimed(), { kind: 'dead', failure })
+        await store.cancel((await accepted()).runId)
+        const counts = (await store.stats()).map(
+          ({ functionId, state: at, count }) => `${functionId} ${at} ${count}`,
+        )
+        assert.deepEqual(counts.toSorted(), [
+          'b accepted 1',
+          'orders/place cancelled 1',
+          'orders/place completed 2',
+          'orders/place dead 1',
+          'orders/place queued 1',
+          'orders/place retrying 1',
+          'orders/place running 1',
+        ])
+      })
+
       it('keeps log lines in order', async () => {
         const { runId } = await claimed()
         const time = '2026-11-23T10:00:00.000Z'

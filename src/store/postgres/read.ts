@@ -97,9 +97,11 @@ export async function logs(pool: Pool, runId: string): Promise<LogLine[]> {
   return rows.map(({ time, ...rest }) => ({ runId, time: time.toISOString(), ...rest }))
 }
 
+/** Each part by an index that holds such runs only: metrics ask often, and the ledger is long. */
 const STATS = `
   select function_id, state, count(*)::int as count from tappet.runs
-   where finished_at is null or state = 'dead' or finished_at > now() - interval '24 h'
+   where state in ('accepted', 'retrying') or state = 'queued' or state = 'running' or state = 'dead'
+      or (finished_at is not null and finished_at > now() - interval '24 h')
    group by function_id, state order by function_id, state`
 
 export async function stats(pool: Pool): Promise<{ functionId: string; state: RunState; count: number }[]> {
