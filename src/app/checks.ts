@@ -36,13 +36,13 @@ export async function runChecks({
         throw new Error(`clock is ${Math.round(clockOffsetMs)} ms ahead of ours`)
       return `rtt ${ms.toFixed(1)} ms`
     }),
-    check(
+    advise(
       'queue',
       'start Redis, or correct REDIS_URL',
       async () => `${queue.engine}, rtt ${(await queue.ping()).toFixed(1)} ms`,
     ),
     ...outboxes().map((outbox) =>
-      check(
+      advise(
         `outbox ${outbox.database ?? 'ledger'}`,
         'look for long transactions in that database',
         async () => {
@@ -66,7 +66,7 @@ export async function runChecks({
   ])
 }
 
-/** A check that does not keep the process from its work: the others are served. */
+/** A check that does not keep the process from taking events in: the ledger keeps them until the rest is well again. */
 async function advise(name: string, fix: string, look: () => Promise<string>): Promise<Check> {
   return { ...(await check(name, fix, look)), advisory: true }
 }
