@@ -22,6 +22,12 @@ export interface Load {
   readonly done: Promise<void>
 }
 
+export interface LoadOptions {
+  readonly events: number
+  readonly seconds: number
+  readonly dice: Dice
+}
+
 /** Share of each kind in the events. */
 const CALLERS: readonly (readonly [Kind, number, number])[] = [
   ['http', 6, 0.5],
@@ -31,7 +37,8 @@ const CALLERS: readonly (readonly [Kind, number, number])[] = [
 ]
 const TIMEOUT_MS = 10_000
 
-export function startLoad(cluster: Cluster, events: number, dice: Dice): Load {
+/** Offers `events` events over about `seconds`, faster if it was held up. */
+export function startLoad(cluster: Cluster, { events, seconds, dice }: LoadOptions): Load {
   const told: Told = {
     acknowledged: { http: new Set(), row: new Set(), file: new Set(), queue: new Set() },
     refused: { http: 0, row: 0, file: 0, queue: 0 },
@@ -39,11 +46,19 @@ export function startLoad(cluster: Cluster, events: number, dice: Dice): Load {
     repeats: 0,
   }
   const callers = CALLERS.flatMap(([kind, count, share]) => {
-    let left = Math.round(events * share)
+    const all = Math.round(events * share)
+    let left = all
+    const started = performance.now()
+    /** When the next one is to be offered, so that the load lasts as long as the faults. */
+    const paced = async (): Promise<void> => {
+      const dueMs = started + ((all - left) / all) * seconds * 1_000 - performance.now()
+      if (dueMs > 0) await new Promise((resolve) => setTimeout(resolve, dueMs))
+    }
     return Array.from({ length: count }, async (_, caller) => {
       const offer = offers[kind](cluster, told, dice)
       for (let i = 0; left > 0; i++) {
         left--
+        await paced()
         const id = `${kind}-${caller}-${i}`
         const accepted = await offer.one(id).catch(() => false)
         if (accepted) told.acknowledged[kind].add(id)

@@ -25,6 +25,10 @@ const engines =
 const events = Math.round((values.release ? 1_000_000 : Number(values.events)) / engines.length)
 const faults = Math.round((values.release ? 1_000 : Number(values.faults)) / engines.length)
 
+const GAP_MS = 250
+/** A fault and the pause after it, on average. */
+const SECONDS_A_FAULT = 0.95
+
 async function main(): Promise<void> {
   console.log(`chaos: ${events} events and ${faults} faults on each of ${engines.join(', ')}; seed ${seed}`)
   let good = true
@@ -37,7 +41,7 @@ async function runOn(engine: 'redis' | 'postgres'): Promise<boolean> {
   const cluster = await startCluster(engine)
   const started = performance.now()
   try {
-    const load = startLoad(cluster, events, rollDice(seed))
+    const load = startLoad(cluster, { events, seconds: faults * SECONDS_A_FAULT, dice: rollDice(seed) })
     let last = ''
     const progress = setInterval(() => {
       const done = KINDS.reduce(
@@ -48,11 +52,10 @@ async function runOn(engine: 'redis' | 'postgres'): Promise<boolean> {
         `\r\u001b[K${engine}: ${done}/${events} events, ${Math.round((performance.now() - started) / 1_000)} s, ${last}`,
       )
     }, 500)
-    const gapMs = Number(process.env.CHAOS_GAP_MS ?? 350)
     const dice = rollDice(seed + 1)
     const onStrike = (name: string): void => void (last = name)
     const [struck] = await Promise.all([
-      strikeAll(cluster, { count: faults, gapMs, dice, onStrike }),
+      strikeAll(cluster, { count: faults, gapMs: GAP_MS, dice, onStrike }),
       load.done,
     ])
     clearInterval(progress)
