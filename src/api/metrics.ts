@@ -59,6 +59,13 @@ export function createMetrics(): Metrics {
   })
   const gauges = createGauges(registry)
 
+  // Two at once would empty each other's gauges, and ask the ledger twice.
+  let rendering: Promise<string> | null = null
+  const render = async (sources: MetricSources): Promise<string> => {
+    await gauges(sources)
+    return registry.metrics()
+  }
+
   const metrics: Metrics = {
     contentType: registry.contentType,
     eventAccepted: (type, result) => events.inc({ source: type.split('.')[0] ?? type, type, result }),
@@ -68,10 +75,7 @@ export function createMetrics(): Metrics {
       if (status === 'retry') retries.inc({ function: functionId })
     },
     watch: (store) => watch(store, metrics),
-    async render(sources) {
-      await gauges(sources)
-      return registry.metrics()
-    },
+    render: (sources) => (rendering ??= render(sources).finally(() => (rendering = null))),
   }
   return metrics
 }

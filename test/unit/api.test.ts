@@ -123,6 +123,21 @@ describe('metrics', () => {
       assert.ok(text.split('\n').includes(line), `expected ${line} in\n${text}`)
   })
 
+  it('are the same for all who ask at once', async () => {
+    const metrics = createMetrics()
+    let asked = 0
+    const stats = async () => {
+      asked++
+      return [{ functionId: 'a', state: 'dead', count: 2 } as const]
+    }
+    const store = { ...createMemoryStore(), stats }
+    const texts = await Promise.all(Array.from({ length: 10 }, () => render(metrics, store)))
+    for (const text of texts) assert.match(text, /^tappet_dead_letters\{function="a"\} 2$/m)
+    assert.equal(asked, 1)
+    await render(metrics, store)
+    assert.equal(asked, 2)
+  })
+
   it('answer when the ledger does not', async () => {
     const metrics = createMetrics()
     const refuse = () => Promise.reject(new Error('down'))
