@@ -84,6 +84,13 @@ test('names, nicknames, six fields and the usual extensions are understood', () 
   assert.equal(ticksBetween(parseCron('*/7 * * * * *', 'UTC'), new Date(0), new Date(59_000), 99).length, 9)
 })
 
+test('an expression has at most 1,000 characters', () => {
+  const longest = `${'0,'.repeat(495)}0 * * * * `
+  assert.equal(longest.length, 1_000)
+  assert.ok(parseCron(longest, 'UTC'))
+  assert.throws(() => parseCron(`${longest} `, 'UTC'), { message: /expected at most 1000 characters/ })
+})
+
 test('what is not a schedule is refused with field, expected and got', () => {
   const cases: [string, string, RegExp][] = [
     ['60 * * * *', 'UTC', /expected minute of 0-59.*got "60"/],
