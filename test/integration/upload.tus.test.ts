@@ -206,6 +206,14 @@ describe('tus-js-client', () => {
     assert.deepEqual(ledger.events.map(({ data }) => data.sha256).toSorted(), contents.map(sha256).toSorted())
   })
 
+  it('takes 8,192 bytes of metadata, and not one more', async () => {
+    const metadata = (name: string): string => `key ${base64('docs/x')},${name} ${'A'.repeat(8_176)}`
+    assert.equal(metadata('xx').length, 8_192)
+    await create(1, 'docs/x', { 'upload-metadata': metadata('xx') })
+    await assert.rejects(create(1, 'docs/x', { 'upload-metadata': metadata('xxx') }))
+    assert.equal((await drafts()).length, 2, 'the content and the information of one draft')
+  })
+
   it('ends an unfinished upload', async () => {
     const url = await create(10, 'docs/x')
     await Upload.terminate(url, { headers: AUTHORIZED })
