@@ -27,17 +27,19 @@ export function createPool({ url, logger, max = 10, name = 'tappet' }: PoolOptio
   return pool
 }
 
-const UNAVAILABLE_CLASSES = ['08', '53', '57']
-const UNAVAILABLE_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'ENOENT', '25006']
+/** Connection, transaction lost against another, resources, operator, system, internal. */
+const UNAVAILABLE_CLASSES = ['08', '40', '53', '57', '58', 'XX']
+const READ_ONLY = '25006'
+/** What the system says of a connection: refused, reset, no route, no such name, and more than a list could hold. */
+const SYSTEM_CODE = /^E(?!RR_)[A-Z_]+$/
 const UNAVAILABLE_WORDS = /timeout|terminated|connection error|not queryable|Cannot use a pool/i
 
 /** Whether an error says that the database cannot serve anybody just now, rather than that the query is wrong. */
 export function isUnavailable(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string }
   if (code === undefined) return UNAVAILABLE_WORDS.test(message ?? '')
-  return (
-    UNAVAILABLE_CODES.includes(code) || (code.length === 5 && UNAVAILABLE_CLASSES.includes(code.slice(0, 2)))
-  )
+  if (code === READ_ONLY || SYSTEM_CODE.test(code)) return true
+  return code.length === 5 && UNAVAILABLE_CLASSES.includes(code.slice(0, 2))
 }
 
 /** Whether an error is the fault of the values that were sent, so that other rows of the batch may pass. */
