@@ -136,7 +136,10 @@ export interface Store {
   markQueued(jobs: readonly Job[]): Promise<void>
   /** Takes a run for a worker; null if it is over, taken, not due, or started since the job was made. */
   claim(job: Job, workerId: string): Promise<Claim | null>
-  /** Ends an attempt. False, and nothing changed, if the lease is not the newest any more: another has taken over. */
+  /**
+   * Ends an attempt. False, and nothing changed, if the lease is not the newest any more: another has taken over.
+   * Rejects with TPT_RESULT_INVALID when it is the outcome that cannot be stored.
+   */
   finish(finish: Finish): Promise<boolean>
   /** Runs whose time has come and that are not marked as queued, oldest first. Accepted ones after a grace of 1 s. */
   due(limit: number): Promise<readonly Job[]>

@@ -1,4 +1,4 @@
-import { TappetError, toFailure } from '../errors.ts'
+import { type ErrorCode, TappetError, toFailure } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { pause } from '../lib/service.ts'
 import type { Job } from '../queue/queue.ts'
@@ -82,24 +82,22 @@ async function writeDown(
     try {
       return await store.finish({ ...finish, outcome })
     } catch (error) {
-      if (!(error instanceof TappetError) || error.code !== 'TPT_UNAVAILABLE') {
+      if (isCodeOf(error, 'TPT_RESULT_INVALID')) {
         if (outcome.kind !== 'completed') throw error
-        outcome = { kind: 'dead', failure: unstorable(error) }
-      } else if (stop.aborted) {
-        return false
-      } else {
-        logger.debug(
-          { run: finish.runId, error: error.message },
-          'waiting for Postgres to write an outcome down',
-        )
-        await pause(RETRY_WRITE_MS, stop)
+        outcome = { kind: 'dead', failure: toFailure(error) }
+        continue
       }
+      if (stop.aborted) return false
+      // Whatever else it is, it is no reason to undo what the function has done.
+      const level = isCodeOf(error, 'TPT_UNAVAILABLE') ? 'debug' : 'warn'
+      logger[level]({ run: finish.runId, error: String(error) }, 'waiting to write an outcome down')
+      await pause(RETRY_WRITE_MS, stop)
     }
   }
 }
 
-function unstorable(error: unknown): ReturnType<typeof toFailure> {
-  return toFailure(new TappetError('TPT_RESULT_INVALID', `the result cannot be stored: ${String(error)}`))
+function isCodeOf(error: unknown, code: ErrorCode): boolean {
+  return error instanceof TappetError && error.code === code
 }
 
 function aftermath({ runId, functionId, lease }: Claim, outcome: Outcome): Aftermath {

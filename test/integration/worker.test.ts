@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineFunction, type FunctionDefinition } from '../../src/define/define-function.ts'
+import { TappetError } from '../../src/errors.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { createMemoryQueue } from '../../src/queue/memory.ts'
 import { createInlineRuntime } from '../../src/runtime/inline.ts'
@@ -49,6 +50,21 @@ test('a process that was stopped for a while does not take its own runs for lost
   await eventually(async () => (await it.run())?.state === 'completed', 'the attempt to end')
 })
 
+test('an outcome is written down in spite of errors that nobody foresaw', async () => {
+  await using it = await startOne()
+  it.failFinish(new Error('database "ledger" is not currently accepting connections'))
+  it.release()
+  await eventually(async () => (await it.run())?.state === 'completed', 'the attempt to end')
+})
+
+test('an outcome that cannot be stored makes a dead letter', async () => {
+  await using it = await startOne()
+  it.failFinish(new TappetError('TPT_RESULT_INVALID', 'the outcome cannot be stored: too large'))
+  it.release()
+  await eventually(async () => (await it.run())?.state === 'dead', 'the attempt to end')
+  assert.equal((await it.run())?.failure?.code, 'TPT_RESULT_INVALID')
+})
+
 interface Times {
   readonly silentMs?: number
   readonly sweepMs?: number
@@ -68,7 +84,14 @@ async function startOne(times: Times = {}): Promise<AsyncDisposable & Started> {
     beats++
     return ledger.heartbeat(...worker)
   }
-  const [store, jobs] = [{ ...ledger, heartbeat }, createMemoryQueue()]
+  let failure: Error | null = null
+  const finish: Store['finish'] = async (outcome) => {
+    const fails = failure
+    failure = null
+    if (fails) throw fails
+    return ledger.finish(outcome)
+  }
+  const [store, jobs] = [{ ...ledger, heartbeat, finish }, createMemoryQueue()]
   const deps = { store, queue: jobs, logger: silentLogger, ...times }
   const dispatcher = createDispatcher(deps)
   const worker = createWorker({ ...deps, runtime, dispatcher })
@@ -79,6 +102,9 @@ async function startOne(times: Times = {}): Promise<AsyncDisposable & Started> {
   return {
     ...{ worker, dispatcher, release },
     beats: () => beats,
+    failFinish: (error) => {
+      failure = error
+    },
     run: () => store.run(run.id),
     async [Symbol.asyncDispose]() {
       release()
@@ -95,6 +121,8 @@ interface Started {
   release(): void
   /** How often it has said that it is alive. */
   beats(): number
+  /** Once. */
+  failFinish(error: Error): void
   run(): Promise<Run | null>
 }
 

@@ -45,7 +45,7 @@ export function createPostgresStore(pool: Pool): Store {
     markQueued: (jobs) => sweep.markQueued(pool, jobs),
     claim: (job, workerId) => claiming.add({ job, workerId }),
     async finish(finish) {
-      const ended = await finishing.add(finish)
+      const ended = await finishing.add(finish).catch(refuseOutcome)
       const { kind } = finish.outcome
       if (ended && (kind === 'completed' || kind === 'dead')) finished.emit('run', finish.runId)
       return ended
@@ -91,6 +91,12 @@ function tooSlow(): Error {
     'TPT_UNAVAILABLE',
     `Postgres did not store the event within ${ACCEPT_DEADLINE_MS} ms`,
   )
+}
+
+function refuseOutcome(error: unknown): never {
+  if (!isBadValue(error)) throw error
+  const message = `the outcome cannot be stored: ${(error as Error).message}`
+  throw new TappetError('TPT_RESULT_INVALID', message, { cause: error })
 }
 
 /** A batch is of one worker as a rule; tests may run several on one store. */
