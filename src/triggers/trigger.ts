@@ -59,7 +59,7 @@ export type Emit = (
 export interface Accepted {
   /** The ledger's id of the event, `evt_…`. */
   readonly eventId: string
-  /** One per subscription; those of the first delivery when this one is a duplicate. */
+  /** One per subscription; when this one is a duplicate, those of the first delivery that are still kept. */
   readonly runIds: readonly string[]
   /** The ledger already had an event with this `source` and `id`. */
   readonly duplicate: boolean

@@ -541,6 +541,22 @@ describe('waiting for the result', () => {
     assert.equal(emitted.length, 1)
   })
 
+  test('a duplicate whose run is not kept any more gets 202', async () => {
+    const retired: Emit = async () => ({ eventId: 'evt_old', runIds: [], duplicate: true })
+    const other = await open(ROUTES, retired)
+    try {
+      for (const path of ['/orders', '/wait']) {
+        const response = await fetch(`${other.url}${path}`, { method: 'POST' })
+        assert.equal(response.status, 202)
+        assert.deepEqual(await response.json(), { event: 'evt_old', duplicate: true })
+        assert.equal(response.headers.get('tappet-duplicate'), 'true')
+        assert.equal(response.headers.get('tappet-run-id'), null)
+      }
+    } finally {
+      await close(other)
+    }
+  })
+
   test('a caller who goes away does not disturb the run or anybody else', async () => {
     let finish: (end: RunEnd) => void = () => undefined
     endOf = () => new Promise((resolve) => (finish = resolve))

@@ -1,5 +1,3 @@
-import assert from 'node:assert/strict'
-
 import type { HttpReply, HttpRequest, HttpServer } from '../../api/server.ts'
 import { TappetError } from '../../errors.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -65,9 +63,9 @@ export function createHttpAdapter(deps: HttpAdapterDeps): TriggerAdapter<HttpTri
 
   async function answer(reply: HttpReply, route: Route, accepted: Accepted): Promise<HttpReply> {
     const [runId] = accepted.runIds
-    assert(runId, 'an accepted event has one run per subscription')
-    reply.header('tappet-run-id', runId)
     if (accepted.duplicate) reply.header('tappet-duplicate', 'true')
+    if (runId === undefined) return sendAccepted(reply, accepted)
+    reply.header('tappet-run-id', runId)
     const end = route.waitMs === null ? null : await waiting.until(runId, route.waitMs)
     return end === null ? sendAccepted(reply, accepted, runId) : sendEnd(reply, runId, end)
   }

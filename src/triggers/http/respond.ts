@@ -18,8 +18,9 @@ const DROPPED_HEADERS =
   /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|content-length|upgrade|date|tappet-.*)$/i
 const WITHOUT_BODY = [204, 205, 304]
 
-/** 202: durable, and where to look for how it goes. */
-export function sendAccepted(reply: HttpReply, { eventId, duplicate }: Accepted, runId: string): HttpReply {
+/** 202: durable, and where to look for how it goes; without a run when the first delivery's is not kept any more. */
+export function sendAccepted(reply: HttpReply, { eventId, duplicate }: Accepted, runId?: string): HttpReply {
+  if (runId === undefined) return json(reply.code(202), { event: eventId, duplicate })
   const status = `/_tappet/runs/${runId}`
   const body = { run: runId, event: eventId, status, duplicate }
   return json(reply.code(202).header('location', status), body)
