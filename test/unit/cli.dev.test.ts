@@ -48,6 +48,12 @@ describe('the lines of dev', () => {
       logged('error', { ...attempt, error: 'no' }, 'run is dead'),
       /✖ attempt 1\/5 {2}84 ms {2}no {2}dead letter$/,
     )
+    const lost = 'run finished, but its lease was gone: another worker has it'
+    assert.match(logged('warn', attempt, lost), /✖ attempt 1\/5 {2}84 ms {2}run finished, but its lease was/)
+    assert.match(
+      logged('warn', { ...attempt, error: 'bye' }, 'run given back'),
+      /84 ms {2}bye {2}run given back$/,
+    )
   })
 
   it('say everything else with its fields', () => {

@@ -47,8 +47,9 @@ function isAttempt(fields: Fields): fields is Fields & Attempt {
 
 function attemptText(fields: Attempt, message: string, { green, red, yellow, dim }: Paint): string {
   const { run, function: functionId, attempt, ms, error, retryInMs } = fields
-  const mark = error === undefined ? green('✔') : retryInMs === undefined ? red('✖') : yellow('✖')
-  const end = message === 'run is dead' ? red('dead letter') : ''
+  const completed = message === 'run completed'
+  const mark = completed ? green('✔') : message === 'run is dead' ? red('✖') : yellow('✖')
+  const end = message === 'run is dead' ? red('dead letter') : completed ? '' : message
   const next = retryInMs === undefined ? end : `retry in ${formatMs(retryInMs)}`
   const parts = [
     functionId,
