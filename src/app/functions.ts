@@ -47,6 +47,7 @@ export async function openFunctions({
     databaseUrl: (fn) => (fn.database === null ? databaseUrl : (variable(fn.database) ?? '')),
     onLog,
     logger,
+    concurrency: config.concurrency,
   })
   const load = (): Promise<Catalog> => loadCatalog({ root, buildDir: `${stateFolder}/build`, describe })
   let catalog = await load()

@@ -35,8 +35,9 @@ export function createInlineRuntime(
   }
 
   return {
-    async run({ id }, invocation, signal) {
+    async run({ id }, invocation, signal, onStart) {
       if (signal.aborted) return aborted(signal)
+      onStart?.()
       try {
         const answer = await withinGrace(call(id, invocation, signal), signal)
         return signal.aborted || answer === null ? aborted(signal) : settledOf(answer)

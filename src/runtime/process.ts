@@ -33,8 +33,10 @@ export interface ProcessRuntimeOptions {
   readonly logger: Logger
   /** Calls at once in one process. Default 10. */
   readonly callsPerInstance?: number
-  /** Processes of one function. Default 4. */
+  /** Processes of one function. Default 4, or as many as `concurrency` takes. */
   readonly maxInstances?: number
+  /** Calls of one function at once that need not wait for a place. */
+  readonly concurrency?: number
   /** A process without a call ends after this long. Default 60 s. */
   readonly idleMs?: number
   /** Largest result of a handler, as JSON. Default 1 MiB, at most 15 MiB. */
@@ -62,6 +64,9 @@ const DEFAULT_IDLE_MS = 60_000
  * to its process (a loop, a leak, an exit) hurts the calls beside it at most, and those are told that it was not them.
  */
 export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRuntime {
+  const { concurrency = 0, callsPerInstance = DEFAULT_CALLS, idleMs = DEFAULT_IDLE_MS } = options
+  const maxInstances =
+    options.maxInstances ?? Math.max(DEFAULT_INSTANCES, Math.ceil(concurrency / callsPerInstance))
   const pools = new Map<string, Pool>()
   let wanted: ReadonlySet<string> | null = null
   let closing: Promise<void> | null = null
@@ -72,9 +77,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
     if (known) return known
     const pool = createPool({
       start: () => openInstance(options, fn, program),
-      callsPerInstance: options.callsPerInstance ?? DEFAULT_CALLS,
-      maxInstances: options.maxInstances ?? DEFAULT_INSTANCES,
-      idleMs: options.idleMs ?? DEFAULT_IDLE_MS,
+      ...{ callsPerInstance, maxInstances, idleMs },
     })
     pool.drain(wanted !== null && !wanted.has(name))
     pools.set(name, pool)
@@ -95,10 +98,13 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
     use(fn, how, (instance) => checkEvent(instance, event, index, how.signal))
 
   return {
-    async run(fn, invocation, signal) {
+    async run(fn, invocation, signal, onStart) {
       try {
         const how = { alone: invocation.alone, signal }
-        const settled = await use(fn, how, (instance) => attempt(instance, invocation, signal))
+        const settled = await use(fn, how, (instance) => {
+          onStart?.()
+          return attempt(instance, invocation, signal)
+        })
         return (
           settled ??
           (signal.aborted ? aborted(signal) : { ok: false, lost: true, failure: toFailure(stopped(fn)) })

@@ -103,9 +103,9 @@ export interface HostFile {
 export interface FunctionRuntime {
   /**
    * Runs one attempt. Never rejects. When `signal` aborts, the function's own signal does; a second later it is
-   * killed. Settles with the abort's reason then.
+   * killed. Settles with the abort's reason then. Calls `onStart` when it no longer waits for a place.
    */
-  run(fn: LoadedFunction, invocation: Invocation, signal: AbortSignal): Promise<Settled>
+  run(fn: LoadedFunction, invocation: Invocation, signal: AbortSignal, onStart?: () => void): Promise<Settled>
   /** Checks an event against the schemas of trigger `index` and computes the idempotency key. */
   admit(fn: LoadedFunction, event: Envelope, index: number): Promise<Admission>
   /** Lets go of processes of versions that are not in `functions`, once their calls are done. */

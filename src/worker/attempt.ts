@@ -43,6 +43,7 @@ export async function runAttempt(fn: LoadedFunction, job: Job, deps: AttemptDeps
   }
 }
 
+/** The timeout is the function's own: what the attempt waits for a place does not count. */
 async function runWithDeadline(
   fn: LoadedFunction,
   claim: Claim,
@@ -50,11 +51,14 @@ async function runWithDeadline(
   runtime: FunctionRuntime,
 ): Promise<Settled> {
   const deadline = new AbortController()
-  const timer = setTimeout(() => deadline.abort(tooLate(fn)), fn.timeoutMs)
+  let timer: NodeJS.Timeout | undefined
+  const onStart = (): void => {
+    timer = setTimeout(() => deadline.abort(tooLate(fn)), fn.timeoutMs)
+  }
   const { runId, attempt, maxAttempts, event, trigger, losses } = claim
   try {
     const invocation = { runId, attempt, maxAttempts, event, trigger, alone: losses > 0 }
-    return await runtime.run(fn, invocation, AbortSignal.any([deadline.signal, stop]))
+    return await runtime.run(fn, invocation, AbortSignal.any([deadline.signal, stop]), onStart)
   } catch (error) {
     // The port says that it never rejects: a bug of ours must not cost the author an attempt.
     return { ok: false, lost: true, failure: toFailure(error) }

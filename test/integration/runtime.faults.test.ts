@@ -246,15 +246,28 @@ describe('functions that hurt their process', () => {
     assert.ok(results.some(({ peak }) => peak > 1))
   })
 
-  test('a run that waits for a place is let go by its signal', async () => {
+  test('as many processes run as the concurrency takes', async () => {
+    await restart({ callsPerInstance: 1, concurrency: 6 })
+    const stop = new AbortController()
+    const running = Array.from({ length: 6 }, () => run('stays', null, stop.signal))
+    assert.equal(new Set(await pids(6)).size, 6)
+    stop.abort(timeout)
+    await Promise.all(running)
+  })
+
+  test('a run that waits for a place has not begun, and is let go by its signal', async () => {
     await restart({ callsPerInstance: 1, maxInstances: 1 })
     const first = new AbortController()
-    const running = run('stays', null, first.signal)
+    const begun: string[] = []
+    const stay = (name: string, signal: AbortSignal): Promise<Settled> =>
+      harness.runtime.run(fn('stays'), makeInvocation(null), signal, () => begun.push(name))
+    const running = stay('first', first.signal)
     await pids(1)
     const second = new AbortController()
-    const waiting = run('stays', null, second.signal)
+    const waiting = stay('second', second.signal)
     second.abort(timeout)
     assert.equal(codeOf(await waiting), 'TPT_TIMEOUT')
+    assert.deepEqual(begun, ['first'])
     first.abort(timeout)
     assert.equal(codeOf(await running), 'TPT_TIMEOUT')
     assert.equal((await run('stays', null, AbortSignal.timeout(100))).ok, false)

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { defineFunction, type FunctionDefinition } from '../../src/define/define-function.ts'
-import { TappetError } from '../../src/errors.ts'
+import { TappetError, toFailure } from '../../src/errors.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { createMemoryQueue } from '../../src/queue/memory.ts'
 import { createInlineRuntime } from '../../src/runtime/inline.ts'
+import type { FunctionRuntime } from '../../src/runtime/runtime.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
 import { queue } from '../../src/triggers/queue/declare.ts'
 import type { Run, Store } from '../../src/store/store.ts'
+import { runAttempt } from '../../src/worker/attempt.ts'
 import { createDispatcher, type Dispatcher } from '../../src/worker/dispatcher.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { eventually } from '../support/eventually.ts'
@@ -65,6 +69,27 @@ test('an outcome that cannot be stored makes a dead letter', async () => {
   assert.equal((await it.run())?.failure?.code, 'TPT_RESULT_INVALID')
 })
 
+test('a timeout does not run while the attempt waits for a place', async () => {
+  const seen: boolean[] = []
+  const run: FunctionRuntime['run'] = async (_fn, _invocation, signal, onStart) => {
+    await setTimeout(50)
+    seen.push(signal.aborted)
+    onStart?.()
+    await once(signal, 'abort')
+    return { ok: false, lost: false, failure: toFailure(signal.reason) }
+  }
+  const store = createMemoryStore()
+  const [job] = (await store.accept(makeEvent({ runs: [makeRun({ functionId, maxAttempts: 1 })] }))).jobs
+  assert.ok(job)
+  await store.heartbeat({ id: 'wrk_1', host: 'h', pid: 1 }, [])
+  const hold = () => ({ signal: new AbortController().signal, release: () => undefined })
+  const runtime = { ...createInlineRuntime(new Map(), NO_CALLS, () => undefined), run }
+  const deps = { store, runtime, workerId: 'wrk_1', logger: silentLogger, hold, random: () => 0 }
+  await runAttempt(makeFunction({ timeoutMs: 10 }), job, deps)
+  assert.deepEqual(seen, [false])
+  assert.equal((await store.run(job.runId))?.failure?.code, 'TPT_TIMEOUT')
+})
+
 interface Times {
   readonly silentMs?: number
   readonly sweepMs?: number
@@ -76,8 +101,7 @@ async function startOne(times: Times = {}): Promise<AsyncDisposable & Started> {
   let release = (): void => undefined
   const released = new Promise<void>((resolve) => (release = resolve))
   const definition = defineFunction({ on: queue('orders') }, () => released) as unknown as FunctionDefinition
-  const host = { send: refuse, fileInfo: refuse, fileRead: refuse }
-  const runtime = createInlineRuntime(new Map([[functionId, definition]]), host, () => undefined)
+  const runtime = createInlineRuntime(new Map([[functionId, definition]]), NO_CALLS, () => undefined)
   const ledger = createMemoryStore()
   let beats = 0
   const heartbeat: Store['heartbeat'] = (...worker) => {
@@ -125,6 +149,8 @@ interface Started {
   failFinish(error: Error): void
   run(): Promise<Run | null>
 }
+
+const NO_CALLS = { send: refuse, fileInfo: refuse, fileRead: refuse }
 
 function refuse(): never {
   throw new Error('expected no call to the host')
