@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
-import type { Side } from './run.ts'
+import type { Side } from './side.ts'
 
 /** What people would write by hand: one queue, one stock worker, in one process; nothing is kept. */
 export async function bareBullmq(redisUrl: string): Promise<Side> {

@@ -2,17 +2,8 @@ import { parseArgs } from 'node:util'
 import { cpus } from 'node:os'
 import { bareBullmq } from './bare-bullmq.ts'
 import { startServers } from './servers.ts'
+import type { Side } from './side.ts'
 import { tappet } from './tappet.ts'
-
-/** One side of a comparison: a no-op that has been accepted and completed. */
-export interface Side {
-  readonly name: string
-  /** Does one, from handing it in to its end. */
-  once(): Promise<void>
-  /** Where the time went, for sides that know. */
-  breakdown?(): Readonly<Record<string, number>>
-  close(): Promise<void>
-}
 
 interface Figures {
   readonly perSecond: number

@@ -14,7 +14,7 @@ import { createPostgresStore } from '../src/store/postgres/store.ts'
 import type { Store } from '../src/store/store.ts'
 import { createDispatcher } from '../src/worker/dispatcher.ts'
 import { createWorker } from '../src/worker/worker.ts'
-import type { Side } from './run.ts'
+import type { Side } from './side.ts'
 import type { Servers } from './servers.ts'
 
 const NO_OP = `import { defineFunction, queue } from 'tappet'

@@ -30,6 +30,7 @@ export interface Broker {
 export function createBroker(deps: BrokerDeps): Broker {
   const { store, dispatcher } = deps
   const underWay = new Set<Promise<unknown>>()
+  const inTurn = createTurns()
   let stopping = false
 
   const take = async (
@@ -38,9 +39,11 @@ export function createBroker(deps: BrokerDeps): Broker {
     { delayMs = 0, invalid = 'refuse', aliases = [] }: EmitOptions = {},
   ): Promise<Accepted> => {
     checkAttributes(event)
-    const runs = await Promise.all(
+    const admitting = Promise.all(
       subscriptions.map((subscription) => admit(event, subscription, invalid, deps)),
     )
+    // What cannot be refused comes from a log, and is stored in the order of that log, however long a check takes.
+    const runs = await (invalid === 'keep' ? inTurn(event, admitting) : admitting)
     const envelope = event
     const acceptance = await store.accept({ id: newId('evt'), envelope, aliases, runs, delayMs })
     dispatcher.enqueue(acceptance.jobs)
@@ -60,6 +63,25 @@ export function createBroker(deps: BrokerDeps): Broker {
       stopping = true
       await Promise.allSettled(underWay)
     },
+  }
+}
+
+/** Lets what happened to one thing pass in the order in which it was handed in. */
+function createTurns(): <T>(event: Envelope, work: Promise<T>) => Promise<T> {
+  const last = new Map<string, Promise<unknown>>()
+  return (event, work) => {
+    const thing = `${event.source} ${event.subject ?? event.id}`
+    const before = last.get(thing) ?? Promise.resolve()
+    const turn = before.then(() => work)
+    const passed = turn.then(
+      () => undefined,
+      () => undefined,
+    )
+    last.set(thing, passed)
+    void passed.then(() => {
+      if (last.get(thing) === passed) last.delete(thing)
+    })
+    return turn
   }
 }
 
