@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
+
+import { loadCatalog } from '../../src/runtime/catalog.ts'
+import { createDescriber } from '../../src/runtime/describer.ts'
 
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -49,6 +52,21 @@ describe('the documents', () => {
     const tsc = join(ROOT, 'node_modules', '.bin', 'tsc')
     const { stdout } = await run(tsc, ['--noEmit', '-p', folder]).catch((error: { stdout: string }) => error)
     assert.equal(stdout, '')
+  })
+
+  it('show functions that load', async () => {
+    const texts = await Promise.all((await documents()).map((name) => readFile(join(ROOT, name), 'utf8')))
+    const functions = texts
+      .flatMap((text) => blocks(text, 'ts'))
+      .filter((code) => code.includes('export default defineFunction'))
+    await mkdir(join(folder, 'functions'))
+    await Promise.all(functions.map((code, i) => writeFile(join(folder, 'functions', `block${i}.ts`), code)))
+    const describe = createDescriber({ root: folder, environment: { PATH: process.env.PATH ?? '' } })
+    const catalog = await loadCatalog({ root: folder, buildDir: join(folder, 'build'), describe })
+    assert.deepEqual(catalog.problems, [])
+    assert.equal(catalog.functions.length, functions.length)
+    const kinds = new Set(catalog.functions.flatMap(({ triggers }) => triggers.map(({ kind }) => kind)))
+    assert.deepEqual([...kinds].toSorted(), ['cron', 'http', 'postgres', 'queue', 'upload'])
   })
 
   it('name only commands that exist', async () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { cp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import { SMTPServer } from 'smtp-server'
 import { eventually } from '../support/eventually.ts'
@@ -24,6 +26,8 @@ interface Refusal {
   readonly code: number
 }
 
+const shell = promisify(execFile)
+const CLI = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js')
 const FUNCTIONS = join(import.meta.dirname, '..', '..', 'functions')
 const JSON_TYPE = { 'content-type': 'application/json' }
 
@@ -93,6 +97,38 @@ describe('the example shop', () => {
     )
   const runsOf = async (functionId: string) =>
     (await app.api<RunList>(`/_tappet/api/v1/runs?function=${encodeURIComponent(functionId)}`)).runs
+
+  it('offers lines to try that work as they are printed', async () => {
+    const output = await eventually(
+      () => (app.output().includes('Ctrl-C stops') ? app.output() : null),
+      'the screen',
+    )
+    const block = output.slice(output.indexOf('Try it') + 'Try it'.length, output.indexOf('Ctrl-C stops'))
+    const lines = block
+      .split('\n')
+      .map((line) => line.trim())
+      .filter(Boolean)
+    assert.ok(lines.length >= 4, block)
+    const before = (await app.api<RunList>('/_tappet/api/v1/runs?limit=500')).runs.length
+    for (const line of lines) {
+      // `npx` finds the command in a project that has it installed; here it is the one that was built.
+      const npx = `npx() { shift; "${process.execPath}" "${CLI}" "$@"; }`
+      const { stdout } = await shell(
+        'bash',
+        ['-euc', `${npx}\nset -o pipefail\n${line.replace(/^curl /, 'curl -sSf ')}`],
+        { cwd: project.folder },
+      )
+      assert.ok(stdout.length > 0, line)
+    }
+    await eventually(
+      async () => {
+        const { runs } = await app.api<RunList>('/_tappet/api/v1/runs?limit=500')
+        return runs.length >= before + 2 * lines.length && runs.every(({ state }) => state === 'completed')
+      },
+      'all of it runs, with what follows from it',
+      30_000,
+    )
+  })
 
   it('takes an order through the whole chain: request, row, queue, mail', async () => {
     const wanted = order()
