@@ -1,3 +1,4 @@
+import { lstatSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { watch } from 'chokidar'
 
@@ -7,8 +8,15 @@ export interface Watcher {
   close(): Promise<void>
 }
 
-/** Calls back with the files under `functions/` that have changed, once they have been quiet for 50 ms; never twice at once. */
-export function watchFunctions(root: string, onChange: (files: readonly string[]) => Promise<void>): Watcher {
+export interface WatchOptions {
+  /** Gets the files under `functions/` that have changed, once they have been quiet for 50 ms; never twice at once. */
+  readonly onChange: (files: readonly string[]) => Promise<void>
+  /** Some of them cannot be watched, for example for want of permission or of watches. The others are. */
+  readonly onError: (error: Error) => void
+}
+
+export function watchFunctions(root: string, { onChange, onError }: WatchOptions): Watcher {
+  const folder = join(root, 'functions')
   const changed = new Set<string>()
   let timer: NodeJS.Timeout | undefined
   let busy: Promise<void> | null = null
@@ -26,10 +34,13 @@ export function watchFunctions(root: string, onChange: (files: readonly string[]
     clearTimeout(timer)
     timer = setTimeout(flush, SETTLE_MS)
   }
-  const watcher = watch(join(root, 'functions'), {
+  const watcher = watch(folder, {
     ignoreInitial: true,
-    ignored: (path) => /(^|[\\/])(node_modules|\.[^\\/]+)$|~$|\.sw[px]$/.test(relative(root, path)),
+    ignored: (path) =>
+      path !== folder &&
+      (/(^|[\\/])(node_modules|\.[^\\/]+)$|~$|\.sw[px]$/.test(relative(root, path)) || isLinkedFolder(path)),
   })
+  watcher.on('error', (error) => onError(error as Error))
   watcher.on('all', (event, path) => {
     if (event === 'addDir' || event === 'unlinkDir') return
     changed.add(relative(root, path).replaceAll('\\', '/'))
@@ -41,5 +52,14 @@ export function watchFunctions(root: string, onChange: (files: readonly string[]
       await watcher.close()
       await busy
     },
+  }
+}
+
+/** Not searched for functions either: they may lead round in circles. */
+function isLinkedFolder(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink() && statSync(path).isDirectory()
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ELOOP'
   }
 }

@@ -50,7 +50,10 @@ async function dev(cli: Cli, { port, host }: Options): Promise<number> {
     const app = await startApp(config, { mode: 'dev', logger, onProgress })
     await announce(cli, app, config)
     if (config.port !== asked.port) cli.note(`  port ${asked.port} is taken: listening on ${config.port}\n`)
-    const watcher = watchFunctions(cli.root, (files) => reload(app, files, cli, print))
+    const watcher = watchFunctions(cli.root, {
+      onChange: (files) => reload(app, files, cli, print),
+      onError: ({ message }) => logger.warn({ error: message }, 'some files in functions/ are not watched'),
+    })
     return {
       async stop() {
         await watcher.close()
