@@ -134,11 +134,11 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const dispatcher = createDispatcher({ store, queue, logger })
   const broker = createBroker({ store, runtime, dispatcher, logger, findFunction: functions.find })
   const worker = createWorker({ store, queue, runtime, dispatcher, logger, concurrency: config.concurrency })
-  const { stateFolder } = config
+  const { stateFolder, openMetrics } = config
   const checks = (): Promise<readonly Check[]> =>
     runChecks({ store, queue, outboxes: adapters.outboxes, problems: adapters.problems, stateFolder })
   registerAdminRoutes({
-    ...{ server, store, queue, metrics, awaitRun, checks },
+    ...{ server, store, queue, metrics, awaitRun, checks, openMetrics },
     emit: broker.emit,
     enqueue: dispatcher.enqueue,
     catalog: functions.current,
@@ -152,6 +152,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   undo.push(() => dispatcher.stop())
   const serving = config.roles.includes('worker')
   if (serving) await worker.serve(functions.current().functions)
+  if (serving) dispatcher.offerTo(worker.offer)
   undo.push(() => worker.stop(config.shutdownTimeoutMs))
   const retiring = startRetiring(store, config, logger)
   undo.push(() => retiring.stop())

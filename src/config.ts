@@ -27,6 +27,8 @@ export interface Config {
   readonly concurrency: number
   /** Null: a key is made at the first start and kept in the state folder. */
   readonly adminToken: string | null
+  /** Whether anybody may read `/metrics`, not only holders of a key. */
+  readonly openMetrics: boolean
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'json' | 'pretty'
   readonly shutdownTimeoutMs: number
@@ -85,6 +87,7 @@ const Variables = z.object({
     .default(['all']),
   TAPPET_CONCURRENCY: z.coerce.number('must be a number, 1 to 1000').int().min(1).max(1_000).default(10),
   TAPPET_ADMIN_TOKEN: z.string().min(20, 'must be at least 20 characters').optional(),
+  TAPPET_METRICS: z.enum(['key', 'public']).default('key'),
   TAPPET_SHUTDOWN_TIMEOUT: duration.default(30_000),
   TAPPET_RETENTION: duration
     .refine((ms) => ms >= MIN_RETENTION_MS, 'must be at least 96h: repeats within that time are recognised')
@@ -142,6 +145,7 @@ export function readConfig(environment: Environment = process.env, overrides: Co
     roles: variables.TAPPET_ROLES.includes('all') ? ROLES : (variables.TAPPET_ROLES as Role[]),
     concurrency: variables.TAPPET_CONCURRENCY,
     adminToken: variables.TAPPET_ADMIN_TOKEN ?? null,
+    openMetrics: variables.TAPPET_METRICS === 'public',
     logLevel: variables.LOG_LEVEL,
     logFormat: variables.LOG_FORMAT ?? (process.stderr.isTTY ? 'pretty' : 'json'),
     shutdownTimeoutMs: variables.TAPPET_SHUTDOWN_TIMEOUT,

@@ -25,6 +25,8 @@ export interface AdminDeps {
   readonly checks: () => Promise<readonly Check[]>
   /** From the first signal on: load balancers should look elsewhere. Default never. */
   readonly stopping?: () => boolean
+  /** Whether `/metrics` answers without a key. Default no: labels name functions, queues and event types. */
+  readonly openMetrics?: boolean
 }
 
 export interface LoadedCatalog {
@@ -46,7 +48,7 @@ export interface Schedule {
 export interface Check {
   readonly name: string
   readonly ok: boolean
-  /** What was found, in a few words; no secrets: anybody may read it. */
+  /** What was found, in a few words, for holders of a key; no secrets all the same. */
   readonly detail: string
   /** Worth knowing, but the process is ready all the same. */
   readonly advisory?: boolean

@@ -1,28 +1,30 @@
 import { withDeadline } from '../lib/service.ts'
 import type { AdminDeps, Check } from './deps.ts'
-import type { HttpReply } from './server.ts'
+import type { HttpReply, HttpRequest } from './server.ts'
 
 const CHECKS_DEADLINE_MS = 5_000
 
-/** Routes for orchestrators and scrapers. They need no key and tell no secret. */
+/** Routes for orchestrators and scrapers. Strangers learn whether a process works, and no more. */
 export function registerHealthRoutes(deps: AdminDeps): void {
-  const { server, metrics, store, queue, catalog } = deps
+  const { server, metrics, store, queue, catalog, openMetrics = false } = deps
   server.get('/healthz', async () => ({ status: 'ok' }))
-  server.get('/readyz', (_request, reply) => answerReady(reply, deps))
-  server.get('/metrics', async (_request, reply) => {
+  server.get('/readyz', (request, reply) => answerReady(request, reply, deps))
+  const guarded = openMetrics ? {} : { preHandler: server.authorize }
+  server.get('/metrics', guarded, async (_request, reply) => {
     const text = await metrics.render({ store, queue, functions: catalog().functions })
     return reply.type(metrics.contentType).send(text)
   })
 }
 
-async function answerReady(reply: HttpReply, deps: AdminDeps): Promise<HttpReply> {
+async function answerReady(request: HttpRequest, reply: HttpReply, deps: AdminDeps): Promise<HttpReply> {
   const stopping = deps.stopping?.() ?? false
   const checks = stopping ? [STOPPING] : await runChecks(deps)
   const ready = checks.every(({ ok, advisory }) => ok || advisory)
+  const shown = deps.server.holdsKey(request) ? checks : checks.map(({ name, ok }) => ({ name, ok }))
   return reply
     .code(ready ? 200 : 503)
     .header('cache-control', 'no-store')
-    .send({ status: stopping ? 'stopping' : ready ? 'ready' : 'not ready', checks })
+    .send({ status: stopping ? 'stopping' : ready ? 'ready' : 'not ready', checks: shown })
 }
 
 const STOPPING: Check = { name: 'process', ok: false, detail: 'stopping' }

@@ -21,6 +21,7 @@ export type HttpReply = FastifyReply
 
 declare module 'fastify' {
   interface FastifyInstance {
+    readonly holdsKey: (request: FastifyRequest) => boolean
     /** A `preHandler` that lets only holders of an admin key through. */
     readonly authorize: (request: FastifyRequest) => Promise<void>
     /** How long `readBody` waits for a whole body, in ms. */
@@ -73,7 +74,11 @@ export function createServer({ keys, logger, requestTimeoutMs = 30_000 }: Server
 
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, _stream, done) => done(null))
-  server.decorate('authorize', authorizer(keys))
+  const holdsKey = keyReader(keys)
+  server.decorate('holdsKey', holdsKey)
+  server.decorate('authorize', async (request: FastifyRequest) => {
+    if (!holdsKey(request)) throw new TappetError('TPT_UNAUTHORIZED', 'This needs an admin key.')
+  })
   server.decorate('requestTimeoutMs', requestTimeoutMs)
   server.setErrorHandler((error, request, reply) => refuse(error, request, reply, logger))
   server.setNotFoundHandler((request) => {
@@ -90,13 +95,13 @@ export function createServer({ keys, logger, requestTimeoutMs = 30_000 }: Server
 }
 
 /** Every cause gets the same answer, after the same work. */
-function authorizer(keys: readonly string[]): (request: FastifyRequest) => Promise<void> {
+function keyReader(keys: readonly string[]): (request: FastifyRequest) => boolean {
   const digests = keys.filter((key) => key !== '').map(digest)
-  return async (request) => {
+  return (request) => {
     const given = digest(/^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
     let known = false
     for (const key of digests) known = timingSafeEqual(key, given) || known
-    if (!known) throw new TappetError('TPT_UNAUTHORIZED', 'This needs an admin key.')
+    return known
   }
 }
 

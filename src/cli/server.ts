@@ -18,7 +18,7 @@ export interface Server {
   ): Promise<T>
   /** Sends a body as it is. */
   put<T>(path: string, body: Readable, length: number): Promise<T>
-  /** An answer of any status, as it came; for routes that need no key. */
+  /** An answer of any status, as it came. */
   look(path: string): Promise<{ readonly status: number; readonly body: unknown }>
 }
 
@@ -83,7 +83,7 @@ function createServer(url: string, token: string | undefined): Server {
       const stream = { method: 'PUT', body, duplex: 'half', headers: { 'content-length': String(length) } }
       return call(path, stream as unknown as Init, null)
     },
-    look: (path) => send(url, path, {}, TIMEOUT_MS),
+    look: (path) => send(url, path, { headers }, TIMEOUT_MS),
   }
 }
 

@@ -105,8 +105,12 @@ describe('secrets', () => {
     const pages = ['/functions', '/runs', '/dead', '/dead?grouped=true', '/status', '/schedules']
     for (const page of [...pages, ...runs.map(({ id }) => `/runs/${id}`)])
       assertNone(JSON.stringify(await app.api(`/_tappet/api/v1${page}`)), page)
-    for (const page of ['/readyz', '/metrics', `/_tappet/runs/${runs[0]?.id}`])
-      assertNone(await (await fetch(new URL(page, app.url))).text(), page)
+    const key = { headers: { authorization: `Bearer ${app.key}` } }
+    for (const page of ['/readyz', '/metrics', `/_tappet/runs/${runs[0]?.id}`]) {
+      const response = await fetch(new URL(page, app.url), key)
+      assert.equal(response.status, 200)
+      assertNone(await response.text(), page)
+    }
     for (const command of [
       ['functions', '--json'],
       ['doctor', '--json'],

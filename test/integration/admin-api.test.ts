@@ -292,7 +292,7 @@ for (const [name, open] of Object.entries(LEDGERS)) {
     })
 
     it('counts events, runs and dead letters for Prometheus', async () => {
-      const { status, body } = await admin.request('/metrics', { headers: { authorization: '' } })
+      const { status, body } = await admin.request('/metrics')
       assert.equal(status, 200)
       assert.match(
         body,
@@ -303,6 +303,25 @@ for (const [name, open] of Object.entries(LEDGERS)) {
       assert.match(body, /^tappet_queue_depth\{queue="mail\/send",state="waiting"\} 0$/m)
       assert.match(body, /^tappet_dead_letters\{function="mail\/send"\} [1-9]\d*$/m)
       assert.match(body, /^tappet_ledger_up 1$/m)
+    })
+
+    it('shows metrics to those who may read them', async () => {
+      const stranger = { headers: { authorization: 'Bearer no' } }
+      const refused = await admin.request('/metrics', stranger)
+      assert.deepEqual([refused.status, refused.body.error.code], [401, 'TPT_UNAUTHORIZED'])
+      const open = await startAdmin(createMemoryStore(), { openMetrics: true })
+      try {
+        assert.equal((await open.request('/metrics', stranger)).status, 200)
+      } finally {
+        await open.close()
+      }
+    })
+
+    it('tells strangers what is not well, and holders of a key why', async () => {
+      const own = await admin.request('/readyz')
+      assert.deepEqual(own.body.checks, [{ name: 'postgres', ok: true, detail: 'rtt 1 ms' }])
+      const theirs = await admin.request('/readyz', { headers: { authorization: '' } })
+      assert.deepEqual(theirs.body, { status: 'ready', checks: [{ name: 'postgres', ok: true }] })
     })
 
     it('is alive, ready, not ready, and stopping', async () => {

@@ -281,9 +281,11 @@ describe('the command line', () => {
       assert.deepEqual([code, value.ok], [0, true])
       admin.checks = [{ name: 'postgres', ok: false, detail: 'gone', fix: 'start it' }]
       const ill = await tappet('doctor')
+      const stranger = await runCli(['doctor', '--url', admin.url, '--cwd', tmpdir()])
       admin.checks = []
       assert.equal(ill.code, 1)
       assert.match(ill.stdout, /✖ postgres +gone\n {2}fix: start it/)
+      assert.match(stranger.stdout, /✖ postgres +more with an admin key\n/)
       assert.equal((await runCli(['doctor', '--cwd', tmpdir()])).code, 4)
       assert.match((await json('version')).value.version, /^\d+\.\d+\.\d+/)
     })

@@ -79,7 +79,10 @@ export interface AdminServer {
 }
 
 /** A whole process in miniature: real server, broker, dispatcher and worker; queue and runtime are memory twins. */
-export async function startAdmin(ledger: Store = createMemoryStore()): Promise<AdminServer> {
+export async function startAdmin(
+  ledger: Store = createMemoryStore(),
+  more: Pick<AdminDeps, 'openMetrics'> = {},
+): Promise<AdminServer> {
   const metrics = createMetrics()
   const store = metrics.watch(ledger)
   const jobs = createMemoryQueue()
@@ -110,6 +113,7 @@ export async function startAdmin(ledger: Store = createMemoryStore()): Promise<A
     schedules: { list: async () => [SCHEDULE] },
     checks: async () => state.checks,
     stopping: () => state.stopping,
+    ...more,
   }
   registerAdminRoutes(deps)
   await queues.start(subscriptions<QueueTrigger>(functions, 'queue'), broker.emit)

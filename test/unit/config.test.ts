@@ -16,6 +16,11 @@ describe('configuration', () => {
     assert.deepEqual(config.roles, ['http', 'triggers', 'worker'])
   })
 
+  it('opens the metrics only when it is told to', () => {
+    assert.equal(readConfig({}).openMetrics, false)
+    assert.equal(readConfig({ TAPPET_METRICS: 'public' }).openMetrics, true)
+  })
+
   it('takes an empty variable as one that is not set', () => {
     assert.equal(readConfig({ DATABASE_URL: '', PORT: '' }).port, 4400)
   })
@@ -29,6 +34,7 @@ describe('configuration', () => {
       [{ PORT: 'x' }, /PORT must be a port number, 0 to 65535, got "x"/],
       [{ PORT: '70000' }, /PORT .*65535.*got "70000"/],
       [{ TAPPET_ROLES: 'cook' }, /TAPPET_ROLES .*"http".*got "cook"/],
+      [{ TAPPET_METRICS: 'open' }, /TAPPET_METRICS .*"key"\|"public".*got "open"/],
       [{ TAPPET_RETENTION: '1h' }, /TAPPET_RETENTION must be at least 96h.*got "1h"/],
       [{ TAPPET_SHUTDOWN_TIMEOUT: 'soon' }, /must be like '30s', got "soon"/],
     ]
