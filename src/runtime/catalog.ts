@@ -122,7 +122,8 @@ async function judge(
   if (described === null) return []
   if (described.kind === 'failed') return [problem(file, loadError(described.failure), 'TPT_FUNCTION_LOAD')]
   if (described.kind === 'module') {
-    const uses = usesDefineFunction(await readFile(path, 'utf8'))
+    // It may have gone while it was being described.
+    const uses = usesDefineFunction(await readFile(path, 'utf8').catch(() => ''))
     return uses
       ? [problem(file, 'must have `export default defineFunction(…)`, got another default export or none')]
       : []

@@ -290,6 +290,18 @@ describe('the catalog', () => {
     assert.notEqual(second[1], first[1])
   })
 
+  test('loads the rest when a file goes away meanwhile', async () => {
+    project = await makeProject({ 'place.ts': plain, 'helper.ts': 'export const n = 1' })
+    const { root } = project
+    const ask = createDescriber({ root, environment: { PATH: process.env.PATH ?? '' } })
+    const describeSlowly: Describe = async (paths) => {
+      await rm(join(root, 'functions/helper.ts'))
+      return ask(paths)
+    }
+    const catalog = await loadCatalog({ root, buildDir: `${root}/.tappet/build`, describe: describeSlowly })
+    assert.deepEqual([catalog.functions.map(({ id }) => id), catalog.problems], [['place'], []])
+  })
+
   test('imports nothing into this process', async () => {
     project = await makeProject({ 'a.ts': `globalThis.imported = process.pid\nprocess.chdir('/')\n${plain}` })
     const cwd = process.cwd()
