@@ -27,8 +27,9 @@ async function main(): Promise<void> {
   const bare = await bareBullmq(servers.redisUrl)
   const sides = [
     bare,
-    await tappet({ ...servers, engine: 'redis' }),
-    await tappet({ ...servers, engine: 'postgres' }),
+    await tappet({ ...servers, engine: 'redis', handOver: true }),
+    await tappet({ ...servers, engine: 'redis', handOver: false }),
+    await tappet({ ...servers, engine: 'postgres', handOver: false }),
   ]
   try {
     for (const inFlight of [1, 50]) await compare(sides, inFlight)

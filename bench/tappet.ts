@@ -22,13 +22,16 @@ export default defineFunction({ on: queue('no-op') }, () => null)
 `
 
 /** The whole way: ledger, queue, lease, a function in a process of its own, result in the ledger. */
-export async function tappet(options: Servers & { readonly engine: 'redis' | 'postgres' }): Promise<Side> {
-  const { engine, databaseUrl, redisUrl } = options
-  const root = join(options.folder, engine)
+export async function tappet(
+  options: Servers & { readonly engine: 'redis' | 'postgres'; readonly handOver: boolean },
+): Promise<Side> {
+  const { engine, databaseUrl, redisUrl, handOver } = options
+  const label = `${engine}_${handOver ? 'direct' : 'queued'}`
+  const root = join(options.folder, label)
   await mkdir(join(root, 'functions'), { recursive: true })
   await symlink(join(import.meta.dirname, '..', 'node_modules'), join(root, 'node_modules'))
   await writeFile(join(root, 'functions', 'no-op.ts'), NO_OP)
-  const url = await createDatabase(databaseUrl, `bench_${engine}`)
+  const url = await createDatabase(databaseUrl, `bench_${label}`)
   const logger = silentLogger
   const times = createTimes()
   const store = times.watchStore(createPostgresStore(createPool({ url, logger, max: 20 })))
@@ -41,8 +44,9 @@ export async function tappet(options: Servers & { readonly engine: 'redis' | 'po
   const dispatcher = createDispatcher({ store, queue: times.watchQueue(queue), logger })
   const { runtime } = functions
   const broker = createBroker({ store, runtime, dispatcher, logger, findFunction: functions.find })
-  const worker = createWorker({ store, queue, runtime, dispatcher, logger, concurrency: 50 })
+  const worker = createWorker({ store, queue, runtime, dispatcher, logger, concurrency: 50, handOver })
   dispatcher.start()
+  dispatcher.offerTo(worker.offer)
   await worker.serve(functions.current().functions)
 
   const ends = new Map<string, () => void>()
@@ -50,7 +54,9 @@ export async function tappet(options: Servers & { readonly engine: 'redis' | 'po
   const subscriptions = functions.subscriptions('queue')
   let count = 0
   return {
-    name: `Tappet, queue on ${engine === 'redis' ? 'Redis' : 'Postgres'}`,
+    name: handOver
+      ? 'Tappet, all roles in one process'
+      : `Tappet, through ${engine === 'redis' ? 'Redis' : 'Postgres'}`,
     async once() {
       const id = `${process.pid}-${count++}`
       const event = {

@@ -20,6 +20,8 @@ export interface DispatcherDeps {
  * at once without harm.
  */
 export interface Dispatcher {
+  /** A worker of this process, who is asked before the queue is. */
+  offerTo(offer: (job: Job) => boolean): void
   /** Adds jobs soon. Never rejects: what cannot be added now is found by the sweep. */
   enqueue(jobs: readonly Job[]): void
   /** Some run is due in this many ms. */
@@ -37,33 +39,23 @@ const MAX_PAGES_A_SWEEP = 40
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const { store, queue, logger, silentMs = 8_000, sweepMs = 2_000 } = deps
-  let unmarked: Job[] = []
-  let marking: NodeJS.Timeout | null = null
   let loops: { due: Loop; sweep: Loop } | null = null
   let unsubscribe = (): void => undefined
   const timers = new Set<NodeJS.Timeout>()
   const sweeper = createSweeper(deps, silentMs)
 
+  const marker = createMarker(store, logger)
+
   const complain = (what: string) => (error: unknown) =>
     logger.warn({ error: error instanceof Error ? error.message : String(error) }, what)
 
-  const mark = async (): Promise<void> => {
-    marking = null
-    const jobs = unmarked
-    unmarked = []
-    await store.markQueued(jobs)
-  }
+  let offer = (_job: Job): boolean => false
 
-  const enqueue = (jobs: readonly Job[]): void => {
+  const enqueue = (made: readonly Job[]): void => {
+    const jobs = made.filter((job) => !offer(job))
     if (jobs.length === 0) return
     void queue.add(jobs).then(
-      () => {
-        unmarked.push(...jobs)
-        marking ??= setTimeout(
-          () => void mark().catch(complain('could not mark runs as queued')),
-          MARK_AFTER_MS,
-        )
-      },
+      () => marker.add(jobs),
       (error: unknown) =>
         logger.debug({ error: String(error) }, 'the queue takes no jobs; the sweep will add them'),
     )
@@ -90,6 +82,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   }
 
   return {
+    offerTo(worker) {
+      offer = worker
+    },
     enqueue,
     expect,
     start() {
@@ -105,10 +100,35 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     async stop() {
       unsubscribe()
       for (const timer of timers) clearTimeout(timer)
-      if (marking) clearTimeout(marking)
       await Promise.all([loops?.due.stop(), loops?.sweep.stop()])
-      await mark().catch(() => undefined)
+      await marker.stop()
     },
+  }
+}
+
+/** Marks runs as queued in batches, late: most have started by then, and need no mark. */
+function createMarker(
+  store: Store,
+  logger: Logger,
+): { add(jobs: readonly Job[]): void; stop(): Promise<void> } {
+  let unmarked: Job[] = []
+  let timer: NodeJS.Timeout | null = null
+  const mark = async (): Promise<void> => {
+    if (timer) clearTimeout(timer)
+    timer = null
+    const jobs = unmarked
+    unmarked = []
+    // Without the mark they are due again in a second, and the queue knows them already.
+    const onError = (error: unknown): void =>
+      logger.debug({ error: String(error) }, 'could not mark runs as queued')
+    await store.markQueued(jobs).catch(onError)
+  }
+  return {
+    add(jobs) {
+      unmarked.push(...jobs)
+      timer ??= setTimeout(() => void mark(), MARK_AFTER_MS)
+    },
+    stop: mark,
   }
 }
 
