@@ -1,4 +1,4 @@
-import { TappetError } from '../errors.ts'
+import { CODES, type ErrorCode, type Failure, TappetError } from '../errors.ts'
 import type { Issue } from '../lib/schema.ts'
 
 /** What every refusal of ours looks like on the wire. `issues` only where a schema said no. */
@@ -20,6 +20,26 @@ export function errorHeaders(status: number, code: string): Record<string, strin
   if (status === 503) return { 'retry-after': '1' }
   if (code === 'TPT_UNAUTHORIZED') return { 'www-authenticate': 'Bearer' }
   return {}
+}
+
+/** Thrown for whoever reads it. */
+const MEANT_TO_BE_READ: readonly string[] = ['FatalError', 'RetryAfterError']
+/** Codes of ours whose messages quote what a function's process said. */
+const QUOTING: readonly string[] = [
+  ...['TPT_FUNCTION_FAILED', 'TPT_FUNCTION_CRASHED', 'TPT_FUNCTION_LOAD', 'TPT_RESULT_INVALID'],
+  'TPT_INSTANCE_LOST',
+]
+
+/**
+ * A run's failure for people without a key. A code of ours keeps its status; the message is shown when it is ours, or
+ * when the function threw it to be read. Any other may quote a row, a path or a secret: it stays in the run's record.
+ */
+export function toPublicError(failure: Failure | null, runId: string): TappetError {
+  const { code, name, message } = failure ?? {}
+  const ours = Object.hasOwn(CODES, code ?? '')
+  const known = ours ? (code as ErrorCode) : 'TPT_FUNCTION_FAILED'
+  const shown = MEANT_TO_BE_READ.includes(name ?? '') || (ours && !QUOTING.includes(known))
+  return new TappetError(known, shown && message ? message : `The function failed: see ${runId}.`)
 }
 
 /** Our errors as they are, Fastify's refusals by their status, and nothing at all of what any other error says. */

@@ -8,6 +8,7 @@ import { newId } from '../lib/id.ts'
 import { RUN_STATES, type RunState } from '../store/run-state.ts'
 import type { Run } from '../store/store.ts'
 import type { AdminDeps } from './deps.ts'
+import { toPublicError } from './error-body.ts'
 import { findFunction, subscriptionOf } from './functions.ts'
 import { limit, readJson, readQuery } from './input.ts'
 import type { HttpReply, HttpRequest } from './server.ts'
@@ -47,10 +48,11 @@ export async function showRun(request: HttpRequest, { store }: AdminDeps): Promi
   return { run, event: event && { receivedAt: event.receivedAt, ...event.envelope }, attempts, logs }
 }
 
-/** For whoever was told the run's id with a 202: how it goes, and what came of it. No payload, no stack. */
+/** For whoever was told the run's id with a 202: how it goes, and what came of it. No payload, nothing internal. */
 export async function showOutcome(request: HttpRequest, { store }: AdminDeps): Promise<object> {
   const { id, functionId, state, attempt, maxAttempts, result, failure } = await findRun(request, store)
-  const error = failure && { code: failure.code ?? failure.name, message: failure.message }
+  const seen = failure && toPublicError(failure, id)
+  const error = seen && { code: seen.code, message: seen.message }
   return { run: id, function: functionId, state, attempt, maxAttempts, result: result ?? null, error }
 }
 

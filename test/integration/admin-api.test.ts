@@ -167,7 +167,7 @@ for (const [name, open] of Object.entries(LEDGERS)) {
       assert.equal(open.status, 200)
       assert.deepEqual(open.body, {
         ...{ run: id, function: 'mail/send', state: 'dead', attempt: 1, maxAttempts: 1, result: null },
-        error: { code: 'FatalError', message: 'mailbox 42 of "a@b.co" is full' },
+        error: { code: 'TPT_FUNCTION_FAILED', message: 'mailbox 42 of "a@b.co" is full' },
       })
     })
 

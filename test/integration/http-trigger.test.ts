@@ -483,14 +483,22 @@ describe('waiting for the result', () => {
     assert.equal(answer.text, 'hi')
   })
 
-  test('a dead run is an error with the function’s message, never its stack', async () => {
-    ended({ state: 'dead', failure: failed({}) })
+  test('a dead run is an error with the message that was thrown for its reader, never its stack', async () => {
+    ended({ state: 'dead', failure: failed({ name: 'FatalError' }) })
     const answer = await send('/wait')
     assert.equal(answer.status, 500)
     assert.equal(answer.body.error?.code, 'TPT_FUNCTION_FAILED')
     assert.equal(answer.body.error.message, 'no stock left')
     assert.doesNotMatch(answer.text, /secret\/path/)
     assert.equal(answer.headers.get('tappet-run-id'), 'run_0')
+  })
+
+  test('no other message of a function gets out', async () => {
+    ended({ state: 'dead', failure: failed({ code: '23505' }) })
+    const answer = await send('/wait')
+    assert.deepEqual([answer.status, answer.body.error?.code], [500, 'TPT_FUNCTION_FAILED'])
+    assert.equal(answer.body.error?.message, 'The function failed: see run_0.')
+    assert.doesNotMatch(answer.text, /stock/)
   })
 
   test('a code of ours keeps its status', async () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { groupDead } from '../../src/api/dead-letters.ts'
+import { toPublicError } from '../../src/api/error-body.ts'
 import { invocationEvent } from '../../src/api/invoke-event.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
-import { toFailure } from '../../src/errors.ts'
+import { FatalError, RetryAfterError, TappetError, toFailure } from '../../src/errors.ts'
 import { cron, http, postgres, queue, upload } from '../../src/index.ts'
 import { createMemoryQueue } from '../../src/queue/memory.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
@@ -58,6 +59,34 @@ describe('an event made for a function', () => {
     assert.deepEqual(shape(table.onDelete()), ['postgres.delete', row, null, 'shop', 'orders'])
     assert.equal(made(table.onTruncate()).data, null)
     assert.throws(() => made(table.onInsert()), { code: 'TPT_EVENT_INVALID' })
+  })
+})
+
+describe('a failure for people without a key', () => {
+  const seen = (thrown: unknown) => {
+    const { code, message } = toPublicError(thrown === null ? null : toFailure(thrown), 'run_1')
+    return [code, message]
+  }
+  const hidden = 'The function failed: see run_1.'
+
+  it('says what was thrown to be read, and what we say', () => {
+    assert.deepEqual(seen(new FatalError('sold out')), ['TPT_FUNCTION_FAILED', 'sold out'])
+    assert.deepEqual(seen(new RetryAfterError('busy', '1s')), ['TPT_FUNCTION_FAILED', 'busy'])
+    assert.deepEqual(seen(new TappetError('TPT_TIMEOUT', 'too slow')), ['TPT_TIMEOUT', 'too slow'])
+  })
+
+  it('says nothing else of what the function or its process said', () => {
+    const driver = Object.assign(new Error('role "admin" of db.internal'), { code: '28P01' })
+    for (const thrown of [
+      driver,
+      new Error('/srv/secret'),
+      'text',
+      Object.assign(new Error('x'), { code: 'constructor' }),
+    ])
+      assert.deepEqual(seen(thrown), ['TPT_FUNCTION_FAILED', hidden])
+    for (const code of ['TPT_FUNCTION_CRASHED', 'TPT_FUNCTION_LOAD', 'TPT_INSTANCE_LOST'] as const)
+      assert.deepEqual(seen(new TappetError(code, 'its last words: hunter2')), [code, hidden])
+    assert.deepEqual(seen(null), ['TPT_FUNCTION_FAILED', hidden])
   })
 })
 

@@ -1,8 +1,8 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 
-import { errorBody, errorHeaders } from '../../api/error-body.ts'
+import { errorBody, errorHeaders, toPublicError } from '../../api/error-body.ts'
 import type { HttpReply } from '../../api/server.ts'
-import { CODES, type ErrorCode, type Failure, TappetError } from '../../errors.ts'
+import { type Failure, TappetError } from '../../errors.ts'
 import { type EncodedResponse, isEncodedResponse } from '../../events/response.ts'
 import type { Accepted } from '../trigger.ts'
 
@@ -28,7 +28,7 @@ export function sendAccepted(reply: HttpReply, { eventId, duplicate }: Accepted,
 
 /** What the run came to, for the caller who waited. */
 export function sendEnd(reply: HttpReply, runId: string, end: RunEnd): HttpReply {
-  if (end.state === 'dead') return sendError(reply, failureOf(end.failure))
+  if (end.state === 'dead') return sendError(reply, toPublicError(end.failure, runId))
   if (end.state === 'cancelled')
     return sendError(reply, new TappetError('TPT_CONFLICT', `The run ${runId} was cancelled.`))
   if (!isEncodedResponse(end.result)) return json(reply.code(200), end.result ?? null)
@@ -37,13 +37,6 @@ export function sendEnd(reply: HttpReply, runId: string, end: RunEnd): HttpReply
 
 export function sendError(reply: HttpReply, error: TappetError, status = error.status): HttpReply {
   return json(reply.code(status).headers(errorHeaders(status, error.code)), errorBody(error))
-}
-
-/** A code of ours keeps its status; any other error is the function's. The stack stays with us. */
-function failureOf(failure: Failure | null): TappetError {
-  const code = failure?.code ?? ''
-  const known: ErrorCode = Object.hasOwn(CODES, code) ? (code as ErrorCode) : 'TPT_FUNCTION_FAILED'
-  return new TappetError(known, failure?.message ?? 'The function failed.')
 }
 
 function sendResponse(reply: HttpReply, response: EncodedResponse['~response']): HttpReply {
