@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { LoadedFunction } from '../runtime/runtime.ts'
 import type { Queue } from '../queue/queue.ts'
-import type { Claim, Outcome, Store } from '../store/store.ts'
+import type { Outcome, Store } from '../store/store.ts'
 
 /** What one process counts, and what the ledger holds when it is asked. Labels never come from strangers. */
 export interface Metrics {
@@ -124,8 +124,6 @@ function succeeded(work: Promise<unknown>): Promise<0 | 1> {
 }
 
 function watch(store: Store, metrics: Metrics): Store {
-  /** Which function the runs that are under way are of: `finish` does not say. */
-  const claimed = new Map<string, Claim['functionId']>()
   return {
     ...store,
     async accept(event) {
@@ -138,18 +136,10 @@ function watch(store: Store, metrics: Metrics): Store {
         throw error
       }
     },
-    async claim(job, workerId) {
-      const claim = await store.claim(job, workerId)
-      if (claim) claimed.set(claim.runId, claim.functionId)
-      return claim
-    },
     async finish(finish) {
       const ended = await store.finish(finish)
-      const functionId = claimed.get(finish.runId)
-      claimed.delete(finish.runId)
-      const { outcome, durationMs } = finish
-      if (ended && functionId !== undefined)
-        metrics.runFinished({ functionId, status: outcome.kind, durationMs })
+      const { functionId, outcome, durationMs } = finish
+      if (ended) metrics.runFinished({ functionId, status: outcome.kind, durationMs })
       return ended
     },
   }

@@ -56,6 +56,7 @@ export type Outcome =
 
 export interface Finish {
   readonly runId: string
+  readonly functionId: string
   readonly lease: number
   readonly attempt: number
   readonly outcome: Outcome

@@ -26,8 +26,8 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
       return jobs[0] as Job
     }
     const claimed = async (): Promise<Claim> => (await store.claim(await accepted(), worker.id)) as Claim
-    const finish = ({ runId, lease, attempt }: Claim, outcome: Outcome): Promise<boolean> =>
-      store.finish({ runId, lease, attempt, outcome, version: 'v1', durationMs: 1 })
+    const finish = ({ runId, functionId, lease, attempt }: Claim, outcome: Outcome): Promise<boolean> =>
+      store.finish({ runId, functionId, lease, attempt, outcome, version: 'v1', durationMs: 1 })
     const state = async (runId: string): Promise<string | undefined> => (await store.run(runId))?.state
 
     describe('accepting', () => {

@@ -126,17 +126,18 @@ describe('metrics', () => {
 
   it('tell new events from duplicates and failures, and what attempts came to', async () => {
     const metrics = createMetrics()
-    const store = metrics.watch(createMemoryStore())
+    const ledger = createMemoryStore()
+    const store = metrics.watch(ledger)
     const event = makeEvent()
     const { jobs } = await store.accept(event)
     await store.accept({ ...event, id: 'evt_2' })
     const [job] = jobs
     assert.ok(job)
     await store.heartbeat({ id: 'wrk_1', host: 'h', pid: 1 }, [])
-    const claim = await store.claim(job, 'wrk_1')
+    const claim = await ledger.claim(job, 'wrk_1')
     assert.ok(claim)
-    const { runId, lease, attempt } = claim
-    const finish = { runId, lease, attempt, version: 'v', durationMs: 1_500 }
+    const { runId, functionId, lease, attempt } = claim
+    const finish = { runId, functionId, lease, attempt, version: 'v', durationMs: 1_500 }
     const retry = { kind: 'retry', failure: toFailure(new Error('no')), delayMs: 60_000 } as const
     assert.equal(await store.finish({ ...finish, outcome: retry }), true)
     assert.equal(await store.finish({ ...finish, outcome: retry }), false)
