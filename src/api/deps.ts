@@ -2,8 +2,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import type { LoadedFunction } from '../runtime/runtime.ts'
 import type { Store } from '../store/store.ts'
-import type { Emit, TriggerProblem } from '../triggers/trigger.ts'
-import type { RunEnd } from '../worker/await-run.ts'
+import type { AwaitRun, Emit, TriggerProblem } from '../triggers/trigger.ts'
 import type { Metrics } from './metrics.ts'
 import type { HttpServer } from './server.ts'
 
@@ -16,8 +15,7 @@ export interface AdminDeps {
   readonly metrics: Metrics
   readonly emit: Emit
   readonly enqueue: (jobs: readonly Job[]) => void
-  /** Null at the deadline. */
-  readonly awaitRun: (runId: string, timeoutMs: number) => Promise<RunEnd | null>
+  readonly awaitRun: AwaitRun
   readonly catalog: () => LoadedCatalog
   readonly triggerProblems: () => readonly TriggerProblem[]
   readonly schedules: { list(): Promise<readonly Schedule[]> }

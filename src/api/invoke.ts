@@ -32,7 +32,7 @@ export async function invoke(request: HttpRequest, reply: HttpReply, deps: Admin
   const { eventId, runIds, duplicate } = await deps.emit(event, [subscriptionOf(fn, 0)])
   const [run] = runIds
   const accepted = { run, event: eventId, status: `/_tappet/runs/${run}`, duplicate }
-  const end = wait === undefined || run === undefined ? null : await deps.awaitRun(run, wait)
+  const end = wait === undefined || run === undefined ? null : await deps.awaitRun(run, wait, { duplicate })
   if (end === null) return reply.code(202).send({ ...accepted, state: 'accepted' })
   const { state, result, failure } = end
   return reply.code(200).send({ ...accepted, state, result, failure })

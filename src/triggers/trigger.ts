@@ -1,3 +1,4 @@
+import type { Failure } from '../errors.ts'
 import type { Envelope } from '../events/envelope.ts'
 import type { Schema } from '../lib/schema.ts'
 
@@ -64,6 +65,24 @@ export interface Accepted {
   /** The ledger already had an event with this `source` and `id`. */
   readonly duplicate: boolean
 }
+
+/** What a run came to. */
+export interface RunEnd {
+  readonly state: 'completed' | 'dead' | 'cancelled'
+  /** What the function returned, as JSON. */
+  readonly result: unknown
+  readonly failure: Failure | null
+}
+
+/** Waits for a run to be over. Null when it is not within `timeoutMs`. */
+export type AwaitRun = (
+  runId: string,
+  timeoutMs: number,
+  options?: {
+    /** The run is not new: it may be over already. Default false. */
+    readonly duplicate?: boolean
+  },
+) => Promise<RunEnd | null>
 
 /** The extension point. A new event source is a folder with a declaration, a normalizer and one of these. */
 export interface TriggerAdapter<T extends Trigger = Trigger> {

@@ -1,12 +1,6 @@
-import type { Failure } from '../errors.ts'
 import { isFinal } from '../store/run-state.ts'
 import type { Run, Store } from '../store/store.ts'
-
-export interface RunEnd {
-  readonly state: 'completed' | 'dead' | 'cancelled'
-  readonly result: unknown
-  readonly failure: Failure | null
-}
+import type { AwaitRun, RunEnd } from '../triggers/trigger.ts'
 
 const FIRST_LOOK_MS = 50
 const MAX_LOOK_MS = 250
@@ -15,13 +9,13 @@ const MAX_LOOK_MS = 250
  * Waits for a run to be over: at once when a worker of this process ends it, within a quarter of a second when it is
  * another's. Null at the deadline.
  */
-export function createAwaitRun(store: Store): (runId: string, timeoutMs: number) => Promise<RunEnd | null> {
+export function createAwaitRun(store: Store): AwaitRun {
   const waiting = new Map<string, Set<() => void>>()
   store.onFinished((runId) => {
     for (const look of waiting.get(runId) ?? []) look()
   })
 
-  return (runId, timeoutMs) =>
+  return (runId, timeoutMs, { duplicate = false } = {}) =>
     new Promise((resolve) => {
       const until = performance.now() + timeoutMs
       let lookMs = FIRST_LOOK_MS
@@ -43,6 +37,9 @@ export function createAwaitRun(store: Store): (runId: string, timeoutMs: number)
         if (run && isFinal(run.state)) return settle(toEnd(run))
         const leftMs = until - performance.now()
         if (leftMs <= 0) return settle(null)
+        lookLater(leftMs)
+      }
+      const lookLater = (leftMs: number): void => {
         timer = setTimeout(() => void look(), Math.min(lookMs, leftMs))
         lookMs = Math.min(lookMs * 2, MAX_LOOK_MS)
       }
@@ -50,7 +47,8 @@ export function createAwaitRun(store: Store): (runId: string, timeoutMs: number)
       const wake = (): void => void look()
       const others = waiting.get(runId) ?? new Set()
       waiting.set(runId, others.add(wake))
-      void look()
+      if (duplicate) void look()
+      else lookLater(timeoutMs)
     })
 }
 

@@ -10,11 +10,18 @@ import { type Failure, TappetError } from '../../src/errors.ts'
 import type { Envelope } from '../../src/events/envelope.ts'
 import { encodeResponse } from '../../src/events/response.ts'
 import { silentLogger } from '../../src/lib/log.ts'
-import { createHttpAdapter, type RunEnd } from '../../src/triggers/http/adapter.ts'
+import { createHttpAdapter } from '../../src/triggers/http/adapter.ts'
 import type { HttpTrigger } from '../../src/triggers/http/declare.ts'
 import type { HttpEvent } from '../../src/triggers/http/event.ts'
 import { signature } from '../../src/triggers/http/signatures.ts'
-import type { Accepted, Emit, EmitOptions, Subscription, TriggerAdapter } from '../../src/triggers/trigger.ts'
+import type {
+  Accepted,
+  Emit,
+  EmitOptions,
+  RunEnd,
+  Subscription,
+  TriggerAdapter,
+} from '../../src/triggers/trigger.ts'
 import { eventually } from '../support/eventually.ts'
 import { rawExchange } from '../support/http-client.ts'
 import { declared, subscribed } from '../support/http-trigger.ts'

@@ -1,16 +1,13 @@
 import type { HttpReply, HttpRequest, HttpServer } from '../../api/server.ts'
 import { TappetError } from '../../errors.ts'
 import type { Logger } from '../../lib/log.ts'
-import type { Accepted, Emit, Subscription, TriggerAdapter, TriggerProblem } from '../trigger.ts'
+import type { Accepted, AwaitRun, Emit, Subscription, TriggerAdapter, TriggerProblem } from '../trigger.ts'
 import type { HttpTrigger } from './declare.ts'
 import { receive } from './receive.ts'
 import { sendAccepted, sendEnd, sendError } from './respond.ts'
 import { buildRouter, type Match, type Route } from './router.ts'
 import type { SecretOf } from './verify.ts'
-import { type AwaitRun, createWaiting } from './waiting.ts'
-
-export type { RunEnd } from './respond.ts'
-export type { AwaitRun } from './waiting.ts'
+import { createWaiting } from './waiting.ts'
 
 export interface HttpAdapterDeps {
   /** Not listening yet: the adapter adds its route to it. Whoever made it listens and closes it. */
@@ -66,7 +63,8 @@ export function createHttpAdapter(deps: HttpAdapterDeps): TriggerAdapter<HttpTri
     if (accepted.duplicate) reply.header('tappet-duplicate', 'true')
     if (runId === undefined) return sendAccepted(reply, accepted)
     reply.header('tappet-run-id', runId)
-    const end = route.waitMs === null ? null : await waiting.until(runId, route.waitMs)
+    const { duplicate } = accepted
+    const end = route.waitMs === null ? null : await waiting.until(runId, route.waitMs, { duplicate })
     return end === null ? sendAccepted(reply, accepted, runId) : sendEnd(reply, runId, end)
   }
 

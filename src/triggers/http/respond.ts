@@ -2,16 +2,9 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 
 import { errorBody, errorHeaders, toPublicError } from '../../api/error-body.ts'
 import type { HttpReply } from '../../api/server.ts'
-import { type Failure, TappetError } from '../../errors.ts'
+import { TappetError } from '../../errors.ts'
 import { type EncodedResponse, isEncodedResponse } from '../../events/response.ts'
-import type { Accepted } from '../trigger.ts'
-
-export interface RunEnd {
-  readonly state: 'completed' | 'dead' | 'cancelled'
-  /** What the function returned, as JSON. */
-  readonly result: unknown
-  readonly failure: Failure | null
-}
+import type { Accepted, RunEnd } from '../trigger.ts'
 
 /** They belong to the connection, or to us. */
 const DROPPED_HEADERS =

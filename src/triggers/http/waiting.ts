@@ -1,8 +1,5 @@
 import type { Logger } from '../../lib/log.ts'
-import type { RunEnd } from './respond.ts'
-
-/** The run's end, or null when it has none within `timeoutMs`. */
-export type AwaitRun = (runId: string, timeoutMs: number) => Promise<RunEnd | null>
+import type { AwaitRun } from '../trigger.ts'
 
 export interface Waiting {
   /** Never rejects: the run is accepted, and a caller who cannot be told its end is told that. */
@@ -18,7 +15,7 @@ export function createWaiting(awaitRun: AwaitRun, logger: Logger): Waiting {
   let ending: NodeJS.Timeout | null = null
   let ended = false
   return {
-    async until(runId, timeoutMs) {
+    async until(runId, timeoutMs, options) {
       if (ended) return null
       let leave = (): void => undefined
       const left = new Promise<null>((resolve) => {
@@ -26,7 +23,7 @@ export function createWaiting(awaitRun: AwaitRun, logger: Logger): Waiting {
       })
       callers.add(leave)
       try {
-        return await Promise.race([awaitRun(runId, timeoutMs), left])
+        return await Promise.race([awaitRun(runId, timeoutMs, options), left])
       } catch (err) {
         logger.warn({ err, runId }, 'the end of a run could not be awaited')
         return null
