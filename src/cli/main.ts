@@ -8,13 +8,23 @@ type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 
 let onSignal = (signal: Signal): void =>
   process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated)
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => onSignal(signal))
+let serving = false
+let asked = false
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    asked = true
+    onSignal(signal)
+  })
+}
 
-// Whoever reads our output may stop reading: `tappet runs list | head -1`.
+// Whoever reads our output may stop reading, as in `tappet runs list | head -1`, or the terminal is gone. A command
+// ends; a server has to stop what it has started.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.ok)
-    throw error
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
+    if (!serving) process.exit(EXIT.ok)
+    if (!asked) onSignal('SIGHUP')
+    asked = true
   })
 }
 
@@ -24,6 +34,7 @@ const io: Io = {
   stderr: process.stderr,
   onSignal: (handler) => {
     onSignal = handler
+    serving = true
   },
 }
 process.exitCode = await run(process.argv.slice(2), io)
