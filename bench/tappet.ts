@@ -36,7 +36,7 @@ export async function tappet(
   const times = createTimes()
   const store = times.watchStore(createPostgresStore(createPool({ url, logger, max: 20 })))
   const queue = await (engine === 'redis'
-    ? createRedisQueue({ url: redisUrl, logger })
+    ? createRedisQueue({ url: redisUrl, prefix: label, logger })
     : createPostgresQueue({ url, logger }))
   const host = { send: refuse, fileInfo: refuse, fileRead: refuse }
   const config = readConfig(process.env, { root })
