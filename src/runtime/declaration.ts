@@ -115,9 +115,13 @@ function checkSchemas(schemas: Readonly<Record<string, unknown>>, at: string): s
     )
 }
 
-/** Everything but the schemas travels as JSON. */
+const NOT_PLAIN: readonly string[] = ['schemas', 'samples']
+
+/** Everything but the schemas travels as JSON; what is in samples is the schemas' business. */
 function checkPlain(trigger: Readonly<Record<string, unknown>>, at: string): string[] {
-  const wrong = Object.entries(trigger).find(([name, value]) => name !== 'schemas' && hasUnprintable(value))
+  const wrong = Object.entries(trigger).find(
+    ([name, value]) => !NOT_PLAIN.includes(name) && hasUnprintable(value),
+  )
   return wrong ? [`\`${at}.${wrong[0]}\` must be plain data, got ${got(wrong[1])}`] : []
 }
 

@@ -21,6 +21,8 @@ export interface Trigger<Event extends Envelope = Envelope> {
 /** A trigger as it leaves the function's process: JSON, `schemas` as the list of paths that have one. */
 export type Declared<T extends Trigger = Trigger> = Omit<T, 'schemas' | '~event' | '~sent'> & {
   readonly schemas: readonly string[]
+  /** For people to try it with: what the schemas take, by their path, where one could be made. */
+  readonly samples?: Readonly<Record<string, unknown>>
 }
 
 /** One trigger of one function: the unit that an adapter listens for and the broker routes by. */

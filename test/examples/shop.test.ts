@@ -123,7 +123,7 @@ describe('the example shop', () => {
     await eventually(
       async () => {
         const { runs } = await app.api<RunList>('/_tappet/api/v1/runs?limit=500')
-        return runs.length >= before + 2 * lines.length && runs.every(({ state }) => state === 'completed')
+        return runs.length >= before + lines.length + 3 && runs.every(({ state }) => state === 'completed')
       },
       'all of it runs, with what follows from it',
       30_000,

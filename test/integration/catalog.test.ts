@@ -70,6 +70,7 @@ describe('the catalog', () => {
         ['upload', []],
       ],
     )
+    assert.deepEqual(all.triggers[0]?.samples, { data: { id: 42 }, 'request.query': { id: 42 } })
     assert.deepEqual(all.retry, { attempts: 2, delayMs: 500, factor: 1, maxDelayMs: 3_600_000, jitter: 0 })
     assert.deepEqual([all.timeoutMs, all.concurrency, all.env], [1_500, 3, ['A_1', 'b']])
     assert.deepEqual([all.database, all.hasIdempotencyKey], ['OTHER_URL', true])

@@ -11,6 +11,8 @@ import { insertOf } from '../../src/cli/dev/sample-row.ts'
 import { tryItLines } from '../../src/cli/dev/try-it.ts'
 import { createPaint } from '../../src/cli/text.ts'
 import { http, queue, upload } from '../../src/index.ts'
+import { readDeclaration } from '../../src/runtime/declaration.ts'
+import { describeModule } from '../../src/runtime/runner/describe.ts'
 import { compilePattern } from '../../src/triggers/upload/pattern.ts'
 import { sniff } from '../../src/triggers/upload/sniff.ts'
 import type { Trigger } from '../../src/triggers/trigger.ts'
@@ -72,23 +74,27 @@ describe('the lines of dev', () => {
 
 describe('lines to try', () => {
   const lines = (...triggers: readonly Trigger[]) => {
-    const on = triggers.map((trigger) => ({ ...trigger, schemas: Object.keys(trigger.schemas) }))
+    const described = describeModule({ default: { options: { on: triggers }, handler: () => null } })
+    assert.ok(described.kind === 'function')
+    const declared = readDeclaration(described)
+    assert.ok('triggers' in declared)
     const options = { url: 'http://127.0.0.1:4400', databaseUrl: 'postgres://nowhere', key: '$KEY' }
-    return tryItLines([makeFunction({ triggers: on })], options)
+    return tryItLines([makeFunction(declared)], options)
   }
-  const schema = z.object({})
+  const schema = z.string().regex(/^a$/)
 
-  it('are made for routes and queues that take anything, or what the examples take', async () => {
+  it('are made for routes and queues that take anything, or what can be read in their schemas', async () => {
     assert.deepEqual(await lines(http.post('/a/:id'), queue('q')), [
       `curl -d '{}' -H content-type:application/json http://127.0.0.1:4400/a/1`,
       `npx tappet send q -d '{}'`,
     ])
+    const order = z.object({ id: z.uuid(), email: z.email(), total: z.number().positive() })
     const [curl = '', send = ''] = await lines(
-      http.post('/orders', { body: schema }),
-      queue('orders', { data: schema }),
+      http.post('/orders', { body: order }),
+      queue('greetings', { data: z.object({ text: z.literal("it's") }) }),
     )
     assert.match(curl, /"id":"[\da-f-]{36}","email":"a@b.co","total":42/)
-    assert.match(send, /^npx tappet send orders -d '\{"id":/)
+    assert.equal(send, `npx tappet send greetings -d '{"text":"it'\\''s"}'`)
     assert.deepEqual(await lines(http.get('/a')), ['curl http://127.0.0.1:4400/a'])
     assert.deepEqual(await lines(http.put('/a')), [
       `curl -X PUT -d '{}' -H content-type:application/json http://127.0.0.1:4400/a`,

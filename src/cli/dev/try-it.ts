@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { LoadedFunction } from '../../runtime/runtime.ts'
 import type { HttpTrigger } from '../../triggers/http/declare.ts'
 import type { PostgresTrigger } from '../../triggers/postgres/declare.ts'
@@ -13,11 +12,6 @@ export interface TryItOptions {
   readonly databaseUrl: string
   /** How a shell says the admin key. */
   readonly key: string
-}
-
-/** Bodies for what the examples take; we cannot see into other schemas from here. */
-const SAMPLES: Readonly<Record<string, () => object>> = {
-  orders: () => ({ id: randomUUID(), email: 'a@b.co', total: 42 }),
 }
 
 /** One pixel, transparent. */
@@ -51,13 +45,13 @@ function first<T>(triggers: readonly T[], lineOf: (trigger: T) => string | null)
 }
 
 function curlLine(
-  { method, path, verify, schemas }: Declared<HttpTrigger>,
+  { method, path, verify, schemas, samples }: Declared<HttpTrigger>,
   { url }: TryItOptions,
 ): string | null {
   if (verify !== null || schemas.includes('request.query')) return null
   const target = shellQuote(url + path.replaceAll(/:\w+/g, '1').replaceAll('*', 'x'))
   if (method === 'GET') return `curl ${target}`
-  const body = sampleBody(path.split('/').at(-1) ?? '', schemas)
+  const body = sampleBody(schemas, samples)
   if (body === null) return null
   const verb = method === 'POST' ? '' : `-X ${method} `
   return `curl ${verb}-d ${shellQuote(body)} -H content-type:application/json ${target}`
@@ -96,13 +90,13 @@ function uploadLine({ pattern, accept }: Declared<UploadTrigger>, { url, key }: 
   return `${sample.print} | curl -T - -H "authorization: Bearer ${key}" ${shellQuote(`${url}/_tappet/uploads/${uploaded}`)}`
 }
 
-function sendLine({ queue, schemas }: Declared<QueueTrigger>): string | null {
-  const body = sampleBody(queue, schemas)
+function sendLine({ queue, schemas, samples }: Declared<QueueTrigger>): string | null {
+  const body = sampleBody(schemas, samples)
   return body === null ? null : `npx tappet send ${shellQuote(queue)} -d ${shellQuote(body)}`
 }
 
-/** Null when a schema wants something that is not known here. */
-function sampleBody(name: string, schemas: readonly string[]): string | null {
-  const sample = Object.hasOwn(SAMPLES, name) ? SAMPLES[name]?.() : schemas.includes('data') ? null : {}
-  return sample === null ? null : JSON.stringify(sample)
+/** Null when there is no knowing what the schema wants. */
+function sampleBody(schemas: Declared['schemas'], samples: Declared['samples']): string | null {
+  const sample = schemas.includes('data') ? samples?.data : {}
+  return sample === undefined ? null : JSON.stringify(sample)
 }

@@ -1,4 +1,6 @@
 import type { FunctionDefinition } from '../../define/define-function.ts'
+import type { Schema } from '../../lib/schema.ts'
+import { sampleOf } from './sample.ts'
 
 /** What a bundle's default export says of itself, as JSON. Nothing is judged here: the broker does that. */
 export type Description =
@@ -7,7 +9,7 @@ export type Description =
       readonly kind: 'function'
       readonly handler: string
       readonly options: unknown
-      /** The triggers, with `true` for each schema that is one. */
+      /** The triggers, with `true` for each schema that is one, and `samples` of what they take. */
       readonly on: unknown
     }
 
@@ -42,11 +44,25 @@ function describeTrigger(trigger: unknown): unknown {
     path,
     isSchema(schema) || toPlain(schema, MAX_DEPTH - 1),
   ])
-  return { ...(toPlain(rest) as object), schemas: Object.fromEntries(described) as unknown }
+  const samples = samplesOf(schemas)
+  return {
+    ...(toPlain(rest) as object),
+    schemas: Object.fromEntries(described) as unknown,
+    ...(Object.keys(samples).length > 0 && { samples }),
+  }
+}
+
+/** For the paths whose schema lets one be made. */
+function samplesOf(schemas: Record<string, unknown>): Record<string, unknown> {
+  const made = Object.entries(schemas).map(([path, schema]) => [
+    path,
+    isSchema(schema) ? sampleOf(schema) : undefined,
+  ])
+  return Object.fromEntries(made.filter(([, sample]) => sample !== undefined)) as Record<string, unknown>
 }
 
 /** Libraries make schemas objects or functions (arktype). */
-function isSchema(value: unknown): boolean {
+function isSchema(value: unknown): value is Schema {
   const standard = (value as { readonly '~standard'?: { readonly validate?: unknown } } | null)?.['~standard']
   return typeof standard?.validate === 'function'
 }
