@@ -82,6 +82,7 @@ async function writeDown(
   stop: AbortSignal,
   { store, logger }: AttemptDeps,
 ): Promise<boolean> {
+  let told: string | null = null
   for (let outcome = finish.outcome; ;) {
     try {
       return await store.finish({ ...finish, outcome })
@@ -94,7 +95,9 @@ async function writeDown(
       if (stop.aborted) return false
       // Whatever else it is, it is no reason to undo what the function has done.
       const level = isCodeOf(error, 'TPT_UNAVAILABLE') ? 'debug' : 'warn'
-      logger[level]({ run: finish.runId, error: String(error) }, 'waiting to write an outcome down')
+      if (told !== String(error))
+        logger[level]({ run: finish.runId, error: String(error) }, 'waiting to write an outcome down')
+      told = String(error)
       await pause(RETRY_WRITE_MS, stop)
     }
   }

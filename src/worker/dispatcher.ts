@@ -8,7 +8,7 @@ export interface DispatcherDeps {
   readonly store: Store
   readonly queue: Queue
   readonly logger: Logger
-  /** A worker that was silent for this long is lost. Default 8 s: with the sweep, runs start elsewhere within 15 s. */
+  /** A worker that was silent for this long is lost. Default 6 s: with the sweep, runs start elsewhere within 15 s. */
   readonly silentMs?: number
   /** Default 2 s. */
   readonly sweepMs?: number
@@ -38,7 +38,7 @@ const SETTLE_MS = 5_000
 const MAX_PAGES_A_SWEEP = 40
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
-  const { store, queue, logger, silentMs = 8_000, sweepMs = 2_000 } = deps
+  const { store, queue, logger, silentMs = 6_000, sweepMs = 2_000 } = deps
   let loops: { due: Loop; sweep: Loop } | null = null
   let unsubscribe = (): void => undefined
   const timers = new Set<NodeJS.Timeout>()

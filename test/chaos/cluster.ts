@@ -141,14 +141,15 @@ function launcher(folder: string, env: NodeJS.ProcessEnv, deaths: Map<number, nu
     },
     async node(role) {
       const port = ports++
-      const roles = role === 'broker' ? 'http,triggers' : 'worker'
+      // Brokers run functions too: what they hand to themselves must survive them as well.
+      const roles = role === 'broker' ? 'all' : 'worker'
       const args = ['start', '--port', String(port), '--role', roles]
       const url = `http://127.0.0.1:${port}`
       let child = start(args)
       // A process that cannot start because its servers are away just now is started again, as a supervisor would.
       const keep = (of: ChildProcess): void => {
         of.once('exit', () => {
-          if (role === 'worker' && of.pid) deaths.set(of.pid, Date.now())
+          if (of.pid) deaths.set(of.pid, Date.now())
           if (ending) return
           child = start(args)
           keep(child)

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { silentLogger } from '../../src/lib/log.ts'
+import { createSlots } from '../../src/lib/slots.ts'
+import { createMemoryQueue } from '../../src/queue/memory.ts'
+import type { Job } from '../../src/queue/queue.ts'
+import { createServing } from '../../src/worker/serving.ts'
+import { eventually } from '../support/eventually.ts'
+import { makeFunction } from '../support/make.ts'
+
+const job = (n: number): Job => ({ runId: `run_${n}`, functionId: 'orders/place', lease: 0 })
+
+/** Attempts that last until they are let go. */
+function makeWork() {
+  const under = new Map<string, () => void>()
+  let most = 0
+  return {
+    under,
+    most: () => most,
+    work: (_fn: unknown, { runId }: Job): Promise<void> =>
+      new Promise((resolve) => {
+        under.set(runId, () => {
+          under.delete(runId)
+          resolve()
+        })
+        most = Math.max(most, under.size)
+      }),
+  }
+}
+
+describe('slots', () => {
+  it('are given in the order in which they were asked for, and not past those who wait', async () => {
+    const slots = createSlots(1)
+    const order: number[] = []
+    await slots.take()
+    const waiting = [1, 2, 3].map((n) => slots.take().then(() => order.push(n)))
+    assert.equal(slots.tryTake(), false)
+    for (const one of waiting) {
+      slots.give()
+      await one
+    }
+    slots.give()
+    assert.deepEqual(order, [1, 2, 3])
+    assert.equal(slots.tryTake(), true)
+  })
+})
+
+describe('a job that is offered', () => {
+  const serve = async (concurrency: number, limit: number | null = null) => {
+    const queue = createMemoryQueue()
+    const work = makeWork()
+    const serving = createServing({ queue, logger: silentLogger, concurrency, work: work.work })
+    await serving.serve([makeFunction({ concurrency: limit })])
+    const close = async (): Promise<void> => {
+      const stopped = serving.stop()
+      for (const end of work.under.values()) end()
+      await stopped
+      await queue.close()
+    }
+    return { queue, serving, work, close }
+  }
+
+  it('is taken while there is a place, and never beyond what the process may do at once', async () => {
+    const { queue, serving, work, close } = await serve(2)
+    await queue.add([job(1)])
+    await eventually(() => work.under.size === 1, 'the queued job runs')
+    assert.deepEqual(
+      [2, 3, 4].map((n) => serving.offer(job(n))),
+      [true, false, false],
+    )
+    await queue.add([job(5), job(6)])
+    await eventually(async () => (await queue.counts('orders/place')).active >= 2, 'the queue hands on')
+    for (const runId of ['run_1', 'run_2', 'run_5', 'run_6']) {
+      const end = await eventually(() => work.under.get(runId), `${runId} runs`)
+      end()
+    }
+    assert.equal(work.most(), 2)
+    await close()
+  })
+
+  it('is left to the queue when the function has a limit over all processes, or is not served here', async () => {
+    const { serving, close } = await serve(5, 3)
+    assert.equal(serving.offer(job(1)), false)
+    assert.equal(serving.offer({ ...job(1), functionId: 'elsewhere' }), false)
+    await close()
+  })
+
+  it('is waited for when the worker stops, and not taken any more', async () => {
+    const { serving, work, close } = await serve(5)
+    assert.equal(serving.offer(job(1)), true)
+    let stopped = false
+    const stopping = serving.stop().then(() => (stopped = true))
+    assert.equal(serving.offer(job(2)), false)
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(stopped, false)
+    work.under.get('run_1')?.()
+    await stopping
+    await close()
+  })
+})
