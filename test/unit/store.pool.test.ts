@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { isBadValue, isUnavailable } from '../../src/store/postgres/pool.ts'
+import { errorBody } from '../../src/api/error-body.ts'
+import { TappetError } from '../../src/errors.ts'
+import { isBadValue, isUnavailable, toStoreError } from '../../src/store/postgres/pool.ts'
 
 const coded = (code: string): Error => Object.assign(new Error('no'), { code })
 
@@ -15,7 +17,20 @@ test('what the network or the server cannot help is unavailable: nobody loses an
     ...codes.map((code) => coded(code)),
     ...['ENOTFOUND', 'EAI_AGAIN'].map((code) => coded(code)),
     // admin shutdown, too many connections, disk full, deadlock, serialization, read-only, I/O, internal
-    ...['57P01', '53300', '53100', '40P01', '40001', '25006', '58030', 'XX000', '08006'].map(coded),
+    ...[
+      '57P01',
+      '53300',
+      '53100',
+      '40P01',
+      '40001',
+      '25006',
+      '58030',
+      'XX000',
+      '08006',
+      '28P01',
+      '3D000',
+      '55000',
+    ].map(coded),
     new Error('Connection terminated unexpectedly'),
     new Error('timeout exceeded when trying to connect'),
   ]
@@ -26,9 +41,20 @@ test('what the network or the server cannot help is unavailable: nobody loses an
 })
 
 test('what a statement or its values are to blame for is not', () => {
-  for (const code of ['22P05', '23505', '54000', '42P01', '42601', '28P01', '3D000'])
+  for (const code of ['22P05', '23505', '54000', '42P01', '42601'])
     assert.equal(isUnavailable(coded(code)), false, code)
   for (const code of ['22P05', '23505', '54000']) assert.equal(isBadValue(coded(code)), true, code)
   assert.equal(isUnavailable(coded('ERR_INVALID_ARG_TYPE')), false)
   assert.equal(isUnavailable(new TypeError('x is not a function')), false)
+})
+
+test('and strangers are not told what the driver said', () => {
+  const error = toStoreError(coded('ECONNREFUSED')) as TappetError
+  assert.equal(error.code, 'TPT_UNAVAILABLE')
+  assert.match(error.message, /: no$/)
+  assert.doesNotMatch(JSON.stringify(errorBody(error)), /: no/)
+  assert.match(
+    JSON.stringify(errorBody(new TappetError('TPT_UNAVAILABLE', 'it follows by itself'))),
+    /by itself/,
+  )
 })

@@ -27,8 +27,8 @@ export function createPool({ url, logger, max = 10, name = 'tappet' }: PoolOptio
   return pool
 }
 
-/** Connection, transaction lost against another, resources, operator, system, internal. */
-const UNAVAILABLE_CLASSES = ['08', '40', '53', '57', '58', 'XX']
+/** Connection, log-in, no such database, transaction lost against another, resources, locks, operator, system, internal. */
+const UNAVAILABLE_CLASSES = ['08', '28', '3D', '40', '53', '55', '57', '58', 'XX']
 const READ_ONLY = '25006'
 /** What the system says of a connection: refused, reset, no route, no such name, and more than a list could hold. */
 const SYSTEM_CODE = /^E(?!RR_)[A-Z_]+$/
@@ -44,6 +44,8 @@ export function isUnavailable(error: unknown): boolean {
 
 /** Whether an error is the fault of the values that were sent, so that other rows of the batch may pass. */
 export function isBadValue(error: unknown): boolean {
+  // Nested deeper, or longer, than JSON.stringify can write.
+  if (error instanceof RangeError) return true
   const { code } = error as { code?: string }
   return code !== undefined && code.length === 5 && ['22', '23', '54'].includes(code.slice(0, 2))
 }
