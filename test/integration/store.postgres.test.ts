@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import pg from 'pg'
+import type { TappetError } from '../../src/errors.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { migrate, pendingMigrations } from '../../src/store/migrate.ts'
 import { createPool } from '../../src/store/postgres/pool.ts'
 import { createPostgresStore } from '../../src/store/postgres/store.ts'
 import { mayMove, RUN_STATES } from '../../src/store/run-state.ts'
+import type { Claim } from '../../src/store/store.ts'
 import { conformsToStore } from '../conformance/store.ts'
 import { makeEnvelope, makeEvent } from '../support/make.ts'
 import { testDatabase } from '../support/services.ts'
@@ -106,6 +108,30 @@ describe('the Postgres store', () => {
         results.map(({ status }) => status),
         ['fulfilled', 'rejected', 'fulfilled'],
       )
+      await store.close()
+    })
+
+    it('lets an outcome that cannot be stored fail alone', async () => {
+      const store = await makeStore()
+      await store.heartbeat({ id: 'wrk_1', host: 'h', pid: 1 }, [])
+      const claims = await Promise.all(
+        [1, 2].map(async () => {
+          const [job = assert.fail()] = (await store.accept(makeEvent())).jobs
+          return (await store.claim(job, 'wrk_1')) ?? assert.fail()
+        }),
+      )
+      const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as unknown
+      const finish = ({ runId, functionId, lease, attempt }: Claim, result: unknown): Promise<boolean> =>
+        store.finish({
+          ...{ runId, functionId, lease, attempt, version: 'v', durationMs: 1 },
+          outcome: { kind: 'completed', result },
+        })
+      const [bad, good] = await Promise.allSettled(
+        claims.map((claim, i) => finish(claim, i === 0 ? deep : i)),
+      )
+      assert.ok(bad?.status === 'rejected')
+      assert.equal((bad.reason as TappetError).code, 'TPT_RESULT_INVALID')
+      assert.deepEqual(good, { status: 'fulfilled', value: true })
       await store.close()
     })
 

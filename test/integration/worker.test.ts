@@ -15,6 +15,7 @@ import { runAttempt } from '../../src/worker/attempt.ts'
 import { createDispatcher, type Dispatcher } from '../../src/worker/dispatcher.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { eventually } from '../support/eventually.ts'
+import { recordingLogger } from '../support/recording-logger.ts'
 import { makeEvent, makeFunction, makeRun } from '../support/make.ts'
 
 const functionId = 'orders/place'
@@ -59,6 +60,27 @@ test('an outcome is written down in spite of errors that nobody foresaw', async 
   it.failFinish(new Error('database "ledger" is not currently accepting connections'))
   it.release()
   await eventually(async () => (await it.run())?.state === 'completed', 'the attempt to end')
+})
+
+test('an outcome that cannot be written down is tried again until it is, and told once', async () => {
+  const { logger, lines } = recordingLogger()
+  const ledger = createMemoryStore()
+  const [job = assert.fail()] = (await ledger.accept(makeEvent({ runs: [makeRun({ functionId })] }))).jobs
+  await ledger.heartbeat({ id: 'wrk_1', host: 'h', pid: 1 }, [])
+  let tries = 0
+  const finish: Store['finish'] = async (outcome) => {
+    if (++tries < 4) throw Object.assign(new Error('password authentication failed'), { code: '28P01' })
+    return ledger.finish(outcome)
+  }
+  const hold = () => ({ signal: new AbortController().signal, release: () => undefined })
+  const run: FunctionRuntime['run'] = async () => ({ ok: true, result: 1 })
+  const runtime = { ...createInlineRuntime(new Map(), NO_CALLS, () => undefined), run }
+  const store = { ...ledger, finish }
+  const alive = setInterval(() => undefined, 1_000)
+  await runAttempt(makeFunction(), job, { store, runtime, workerId: 'wrk_1', logger, hold, random: () => 0 })
+  clearInterval(alive)
+  assert.equal((await ledger.run(job.runId))?.state, 'completed')
+  assert.deepEqual(lines, ['waiting to write an outcome down', 'run completed'])
 })
 
 test('an outcome that cannot be stored makes a dead letter', async () => {
