@@ -118,13 +118,8 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const adapters = await createAdapters({ config, database, server, awaitRun, nowMs, logger, install })
   const logs = createLogSink(store, logger)
   const { host } = adapters
-  const functions = await openFunctions({
-    config,
-    databaseUrl: database.url,
-    host,
-    onLog: logs.write,
-    logger,
-  })
+  const { url: databaseUrl } = database
+  const functions = await openFunctions({ config, databaseUrl, host, onLog: logs.write, logger })
   const { runtime } = functions
   undo.push(async () => {
     await runtime.close()
@@ -151,8 +146,10 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   dispatcher.start()
   undo.push(() => dispatcher.stop())
   const serving = config.roles.includes('worker')
-  if (serving) await worker.serve(functions.current().functions)
-  if (serving) dispatcher.offerTo(worker.offer)
+  if (serving) {
+    await worker.serve(functions.current().functions)
+    dispatcher.offerTo(worker.offer)
+  }
   undo.push(() => worker.stop(config.shutdownTimeoutMs))
   const retiring = startRetiring(store, config, logger)
   undo.push(() => retiring.stop())
@@ -162,11 +159,10 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   undo.push(async () => {
     stopping = true
   })
-  await folder.announce({ pid: process.pid, url, databaseUrl: database.url })
+  await folder.announce({ pid: process.pid, url, databaseUrl })
 
   return {
-    ...{ url, adminKey, checks, engine: queue.engine },
-    databaseUrl: database.url,
+    ...{ url, adminKey, checks, databaseUrl, engine: queue.engine },
     database: database.kind,
     databaseVersion: database.version,
     catalog: functions.current,

@@ -51,6 +51,7 @@ const MAX_BACK_OFF_MS = 5_000
 export async function drain(client: Client, options: DrainOptions): Promise<void> {
   const { owner, kinds, bindings, pollMs, low, wakeup, stopping, deliver } = options
   const failures = createBackOff(options)
+  const scope = () => ({ owner, bindings: bindings(), kinds: kinds(), fromId: low.id })
   let open = false
   let lookedAt = 0
   let sweptAt = performance.now()
@@ -58,14 +59,7 @@ export async function drain(client: Client, options: DrainOptions): Promise<void
   const round = async (): Promise<Round> => {
     if (!open) await client.query('begin')
     open = true
-    const limits = { maxRows: MAX_ROWS, maxBytes: MAX_BYTES }
-    const taken = await take(client, {
-      owner,
-      bindings: bindings(),
-      kinds: kinds(),
-      fromId: low.id,
-      ...limits,
-    })
+    const taken = await take(client, { ...scope(), maxRows: MAX_ROWS, maxBytes: MAX_BYTES })
     const full = isFull(taken)
     if (!full) low.emptied()
     if (taken.length === 0) return { rows: 0, full }
@@ -86,7 +80,7 @@ export async function drain(client: Client, options: DrainOptions): Promise<void
       sweptAt = lookedAt
       low.reset()
     }
-    const seen = await look(client, { owner, bindings: bindings(), kinds: kinds(), fromId: low.id })
+    const seen = await look(client, scope())
     low.seen(seen)
     if (!seen.waiting) low.emptied()
     return seen

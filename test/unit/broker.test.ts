@@ -5,7 +5,7 @@ import { createBroker } from '../../src/broker.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import type { Admission, FunctionRuntime } from '../../src/runtime/runtime.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Acceptance, NewEvent, Store } from '../../src/store/store.ts'
 import type { Declared, Subscription } from '../../src/triggers/trigger.ts'
 import { makeEnvelope, makeFunction } from '../support/make.ts'
 
@@ -30,13 +30,11 @@ describe('emit', () => {
     const property = fc.asyncProperty(fc.scheduler(), async (scheduler) => {
       const order: string[] = []
       const memory = createMemoryStore()
-      const store = {
-        ...memory,
-        accept: (event: Parameters<Store['accept']>[0]) => (
-          order.push(event.envelope.id),
-          memory.accept(event)
-        ),
+      const accept = async (event: NewEvent): Promise<Acceptance> => {
+        order.push(event.envelope.id)
+        return memory.accept(event)
       }
+      const store = { ...memory, accept }
       const admit = scheduler.scheduleFunction(async (): Promise<Admission> => ({ ok: true, key: null }))
       const broker = makeBroker(store, admit)
       const ids = ['1', '2', '3', '4', '5']
