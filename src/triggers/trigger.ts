@@ -12,6 +12,8 @@ export interface Trigger<Event extends Envelope = Envelope> {
   readonly label: string
   /** Which parts of the event each schema describes, as a dotted path: `data`, `request.query`, `change.before`. */
   readonly schemas: Readonly<Record<string, Schema>>
+  /** Those of these paths at which null stands for nothing: it is not for their schemas to judge. Default none. */
+  readonly mayBeNull?: readonly string[]
   /** The function's runs may not overlap: as if it said `concurrency: 1`. */
   readonly oneAtATime?: boolean
   /** Carries the event type to the handler. Never set at run time. */

@@ -2,7 +2,8 @@ import type { FunctionDefinition } from '../../define/define-function.ts'
 import type { Context } from '../../define/context.ts'
 import { type Failure, TappetError } from '../../errors.ts'
 import { type Envelope, MAX_ATTRIBUTE } from '../../events/envelope.ts'
-import type { Issue, Schema } from '../../lib/schema.ts'
+import type { Issue } from '../../lib/schema.ts'
+import type { Trigger } from '../../triggers/trigger.ts'
 import type { Admission } from '../runtime.ts'
 import { failureOf } from './failure.ts'
 import { encodeResult } from './result.ts'
@@ -27,7 +28,7 @@ export async function callHandler(
   { trigger, maxResultBytes }: CallOptions,
 ): Promise<Answer> {
   try {
-    const checked = await applySchemas(event, schemasOf(definition, trigger))
+    const checked = await applySchemas(event, triggerOf(definition, trigger))
     if (!checked.ok) throw eventInvalid(checked.issues)
     const result = await definition.handler(checked.event, ctx)
     return { ok: true, json: await encodeResult(result, maxResultBytes) }
@@ -42,7 +43,7 @@ export async function admitEvent(
   event: Envelope,
   trigger: number,
 ): Promise<Admission> {
-  const checked = await applySchemas(event, schemasOf(definition, trigger))
+  const checked = await applySchemas(event, triggerOf(definition, trigger))
   if (!checked.ok) return checked
   const { idempotencyKey } = definition.options
   if (!idempotencyKey) return { ok: true, key: null }
@@ -55,12 +56,12 @@ export async function admitEvent(
   }
 }
 
-function schemasOf({ options }: FunctionDefinition, trigger: number): Readonly<Record<string, Schema>> {
+function triggerOf({ options }: FunctionDefinition, trigger: number): Trigger {
   const declared = [options.on].flat()[trigger]
   if (!declared) {
     throw new TappetError('TPT_INTERNAL', `expected a trigger at place ${trigger} of \`on\`, got none`)
   }
-  return declared.schemas
+  return declared
 }
 
 function eventInvalid(issues: readonly Issue[]): TappetError {

@@ -1,5 +1,6 @@
 import type { Envelope } from '../../events/envelope.ts'
 import type { Issue, Schema } from '../../lib/schema.ts'
+import type { Trigger } from '../../triggers/trigger.ts'
 import { failureOf } from './failure.ts'
 
 /** An event with its schemas applied, or what they say against it. */
@@ -7,16 +8,13 @@ export type Checked =
   | { readonly ok: true; readonly event: Envelope }
   | { readonly ok: false; readonly issues: readonly Issue[] }
 
-/** Inserts have nothing before and deletes nothing after: null there is not for the schema to judge. */
-const NULL_STAYS: ReadonlySet<string> = new Set(['change.before', 'change.after'])
-
 /**
  * Applies the schemas of a trigger to an event: what stands at each path is replaced by what its schema makes of it.
  * A path whose parent the event does not have is passed over. `event` itself is left as it is.
  */
 export async function applySchemas(
   event: Envelope,
-  schemas: Readonly<Record<string, Schema>>,
+  { schemas, mayBeNull = [] }: Pick<Trigger, 'schemas' | 'mayBeNull'>,
 ): Promise<Checked> {
   const issues: Issue[] = []
   let checked: Envelope = event
@@ -25,7 +23,7 @@ export async function applySchemas(
     const parent = keys.slice(0, -1).reduce(readKey, event)
     if (!isRecord(parent)) continue
     const value = readKey(parent, keys.at(-1) ?? '')
-    if (value === null && NULL_STAYS.has(path)) continue
+    if (value === null && mayBeNull.includes(path)) continue
     const outcome = await validate(schema, value, `/${keys.map(escapePointer).join('/')}`)
     if (outcome.ok) checked = replaceAt(checked, keys, outcome.value) as Envelope
     else issues.push(...outcome.issues)

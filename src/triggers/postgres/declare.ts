@@ -52,6 +52,8 @@ function table<Row extends Schema = AnyRow>(name: string, options: TableOptions<
     when,
     exclude,
     database,
+    // Inserts have nothing before, and deletes nothing after.
+    mayBeNull: ['change.before', 'change.after'],
     schemas: row ? { data: row, 'change.before': row, 'change.after': row } : {},
   })
 
