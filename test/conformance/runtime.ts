@@ -157,6 +157,12 @@ export function testRuntime(name: string, suite: RuntimeSuite): void {
         assert.deepEqual(settled, { ok: true, result: { data: { id: 7 }, before: null, after: { id: 7 } } })
       })
 
+      test('leave alone what has no row', async () => {
+        const change = { before: null, after: null }
+        const event = messageOf(null, { type: 'postgres.truncate', change })
+        assert.deepEqual(await harness.runtime.admit(fn('emptied'), event, 0), { ok: true, key: 'emptied' })
+      })
+
       test('apply to both sides of a change', async () => {
         const change = { before: { id: 'x' }, after: { id: '8' } }
         const event = messageOf({ id: '8' }, { type: 'postgres.update', change })

@@ -77,6 +77,14 @@ export const order = defineFunction(
   },
 )
 
+export const emptied = defineFunction(
+  {
+    on: postgres.table('orders', { row: z.object({ id: z.number() }) }).onTruncate(),
+    idempotencyKey: () => 'emptied',
+  },
+  () => null,
+)
+
 export const row = defineFunction(
   { on: postgres.table('orders', { row: z.object({ id: z.coerce.number() }) }).onChange() },
   ({ data, change: { before, after } }) => ({ data, before, after }),

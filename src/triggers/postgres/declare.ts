@@ -54,7 +54,8 @@ function table<Row extends Schema = AnyRow>(name: string, options: TableOptions<
     database,
     // Inserts have nothing before, and deletes nothing after.
     mayBeNull: ['change.before', 'change.after'],
-    schemas: row ? { data: row, 'change.before': row, 'change.after': row } : {},
+    schemas:
+      row && !operations.includes('truncate') ? { data: row, 'change.before': row, 'change.after': row } : {},
   })
 
   type Changed<Op extends Operation> = PostgresEvent<Op, Output<Row>>
