@@ -1,3 +1,4 @@
+import { explain } from './errors.ts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { registerAdminRoutes } from './api/admin.ts'
@@ -62,7 +63,7 @@ export async function startApp(
   const unwind = async (): Promise<void> => {
     for (const step of undo.splice(0).toReversed()) {
       await step().catch((error: unknown) =>
-        logger.warn({ error: String(error) }, 'a part did not stop cleanly'),
+        logger.warn({ error: explain(error) }, 'a part did not stop cleanly'),
       )
     }
   }
@@ -210,7 +211,7 @@ function startRetiring(store: Store, config: Config, logger: Logger): { stop(): 
     if (events > 0) logger.info({ events }, 'retired old events')
   }
   const onError = (error: unknown): void =>
-    logger.warn({ error: String(error) }, 'could not retire old events')
+    logger.warn({ error: explain(error) }, 'could not retire old events')
   return startLoop(retire, { everyMs: RETIRE_EVERY_MS, onError })
 }
 

@@ -119,6 +119,12 @@ export class TappetError extends Error {
   }
 }
 
+/** For logs and operators: what an error says, and what it says of its cause. */
+export function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause === undefined ? error.message : `${error.message}: ${explain(error.cause)}`
+}
+
 /** Thrown by a handler: trying again cannot help. The run goes to the dead letters now. */
 export class FatalError extends Error {
   override readonly name = 'FatalError'

@@ -11,11 +11,7 @@ export interface ErrorBody {
   }
 }
 
-export function errorBody(error: TappetError): ErrorBody {
-  const { code, hint, issues } = error
-  // What a driver said names hosts and roles: that is for the log.
-  const quotes = code === 'TPT_UNAVAILABLE' && error.cause !== undefined
-  const message = quotes ? 'A database or queue behind this process cannot be reached.' : error.message
+export function errorBody({ code, message, hint, issues }: TappetError): ErrorBody {
   return { error: { code, message, hint, ...(issues.length > 0 && { issues }) } }
 }
 

@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import type { Check } from '../api/deps.ts'
 import { withDeadline } from '../lib/service.ts'
+import { explain } from '../errors.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { Queue } from '../queue/queue.ts'
 import type { Store } from '../store/store.ts'
@@ -75,7 +76,7 @@ async function check(name: string, fix: string, look: () => Promise<string>): Pr
   try {
     return { name, ok: true, detail: await withDeadline(look(), ANSWER_MS, tooSlow) }
   } catch (error) {
-    return { name, ok: false, detail: error instanceof Error ? error.message : String(error), fix }
+    return { name, ok: false, detail: explain(error), fix }
   }
 }
 

@@ -1,10 +1,10 @@
 import pg, { type ClientBase, type Pool } from 'pg'
 import type { Config } from '../config.ts'
 import { keepEmbeddedPostgres } from '../embedded/keep.ts'
-import { TappetError } from '../errors.ts'
+import { explain, TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { migrate } from '../store/migrate.ts'
-import { createPool, toStoreError } from '../store/postgres/pool.ts'
+import { createPool, isUnavailable } from '../store/postgres/pool.ts'
 
 /** The ledger's database: of our own, or the one that was given. */
 export interface Database {
@@ -36,7 +36,9 @@ export async function openDatabase({ config, logger, onProgress }: DatabaseOptio
     return { url, kind: embedded ? 'embedded' : 'given', version, pool, stop }
   } catch (error) {
     await embedded?.stop()
-    throw toStoreError(error)
+    throw isUnavailable(error)
+      ? new TappetError('TPT_UNAVAILABLE', `Postgres does not answer: ${explain(error)}`)
+      : error
   }
 }
 

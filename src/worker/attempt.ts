@@ -1,4 +1,4 @@
-import { type ErrorCode, TappetError, toFailure } from '../errors.ts'
+import { explain, type ErrorCode, TappetError, toFailure } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { pause } from '../lib/service.ts'
 import type { Job } from '../queue/queue.ts'
@@ -96,7 +96,7 @@ async function writeDown(
       // Whatever else it is, it is no reason to undo what the function has done.
       const level = isCodeOf(error, 'TPT_UNAVAILABLE') ? 'debug' : 'warn'
       if (told !== String(error))
-        logger[level]({ run: finish.runId, error: String(error) }, 'waiting to write an outcome down')
+        logger[level]({ run: finish.runId, error: explain(error) }, 'waiting to write an outcome down')
       told = String(error)
       await pause(RETRY_WRITE_MS, stop)
     }

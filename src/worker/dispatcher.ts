@@ -1,3 +1,4 @@
+import { explain } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { type Loop, startLoop } from '../lib/service.ts'
 import type { Job, Queue } from '../queue/queue.ts'
@@ -46,8 +47,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   const marker = createMarker(store, logger)
 
-  const complain = (what: string) => (error: unknown) =>
-    logger.warn({ error: error instanceof Error ? error.message : String(error) }, what)
+  const complain = (what: string) => (error: unknown) => logger.warn({ error: explain(error) }, what)
 
   let offer = (_job: Job): boolean => false
 
@@ -57,7 +57,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     void queue.add(jobs).then(
       () => marker.add(jobs),
       (error: unknown) =>
-        logger.debug({ error: String(error) }, 'the queue takes no jobs; the sweep will add them'),
+        logger.debug({ error: explain(error) }, 'the queue takes no jobs; the sweep will add them'),
     )
   }
 
@@ -120,7 +120,7 @@ function createMarker(
     unmarked = []
     // Without the mark they are due again in a second, and the queue knows them already.
     const onError = (error: unknown): void =>
-      logger.debug({ error: String(error) }, 'could not mark runs as queued')
+      logger.debug({ error: explain(error) }, 'could not mark runs as queued')
     await store.markQueued(jobs).catch(onError)
   }
   return {

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { TappetError } from '../errors.ts'
+import { explain, TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { type Loop, startLoop } from '../lib/service.ts'
 import type { Job } from '../queue/queue.ts'
@@ -59,7 +59,7 @@ export function createLeases({ store, workerId, heartbeatMs, logger, onDisowned 
     count: () => held.size,
     async start() {
       await store.heartbeat(info, [])
-      const onError = (error: unknown): void => logger.debug({ error: String(error) }, 'no heartbeat')
+      const onError = (error: unknown): void => logger.debug({ error: explain(error) }, 'no heartbeat')
       heart ??= startLoop(beat, { everyMs: heartbeatMs, onError })
     },
     abortAll(reason) {

@@ -1,3 +1,4 @@
+import { explain } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { startLoop } from '../lib/service.ts'
 import type { LogLine } from '../runtime/runtime.ts'
@@ -30,7 +31,7 @@ export function createLogSink(store: Store, logger: Logger): LogSink {
     dropped = 0
   }
   const onError = (error: unknown): void =>
-    logger.debug({ error: String(error) }, 'cannot store function logs now')
+    logger.debug({ error: explain(error) }, 'cannot store function logs now')
   const loop = startLoop(flush, { everyMs: FLUSH_MS, onError })
 
   return {

@@ -1,3 +1,4 @@
+import { explain } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { createSlots, type Slots } from '../lib/slots.ts'
 import type { Consumer, Job, Queue } from '../queue/queue.ts'
@@ -84,7 +85,7 @@ export function createServing({ queue, logger, concurrency, work }: ServingDeps)
       if (stopping || !one || one.fn.concurrency !== null || !one.slots.tryTake()) return false
       const attempt = workIn(job, one.slots).catch((error: unknown) => {
         // Not claimed, because Postgres is away: the run is due again in a second.
-        logger.debug({ run: job.runId, error: String(error) }, 'could not take a run')
+        logger.debug({ run: job.runId, error: explain(error) }, 'could not take a run')
       })
       follow(attempt)
       return true

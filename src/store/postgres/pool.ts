@@ -65,9 +65,8 @@ export async function query<Row extends pg.QueryResultRow>(
   }
 }
 
+/** What the driver said is in the cause: it names hosts and roles, and the message may reach strangers. */
 export function toStoreError(error: unknown): unknown {
   if (!isUnavailable(error)) return error
-  return new TappetError('TPT_UNAVAILABLE', `Postgres does not answer: ${(error as Error).message}`, {
-    cause: error,
-  })
+  return new TappetError('TPT_UNAVAILABLE', 'Postgres does not answer', { cause: error })
 }
