@@ -14,6 +14,7 @@ import { startRedis } from './support/redis-server.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FILE_TIMEOUT_MS = 120_000
+const ALL_TIMEOUT_MS = 900_000
 
 const GLOB_PARTS: Readonly<Record<string, string>> = { '**/': '(.*/)?', '**': '.*', '*': '[^/]*' }
 
@@ -85,10 +86,15 @@ async function runTests(
   const args = ['--import', 'tsx', '--test', '--test-concurrency=2', `--test-timeout=${FILE_TIMEOUT_MS}`]
   const child = spawn(process.execPath, [...args, ...options, ...files], { cwd: ROOT, env, stdio: 'inherit' })
   tests = child
-  return new Promise((done, fail) => {
+  // A file that has failed may keep a connection open, and its process alive: nobody should wait for it for ever.
+  const late = setTimeout(() => {
+    console.error(`\nThe tests did not end within ${ALL_TIMEOUT_MS / 60_000} minutes.`)
+    child.kill('SIGTERM')
+  }, ALL_TIMEOUT_MS)
+  return new Promise<number>((done, fail) => {
     child.once('error', fail)
     child.once('close', (code) => done(code ?? 1))
-  })
+  }).finally(() => clearTimeout(late))
 }
 
 /** The first ends the tests and everything that was started for them, in order; another one hurries the tests. */
