@@ -50,7 +50,8 @@ interface EngineOptions {
 
 function createEngine({ url, keyPrefix, commands, options, logger }: EngineOptions): Engine {
   const health = watchHealth(logger)
-  commands.on('close', () => health.lost('closed'))
+  const lost = (): void => health.lost('closed')
+  commands.on('close', lost)
   commands.on('ready', () => health.restored())
   // We have looked at what BullMQ would look at, and say it in our log.
   const backendOptions = { connection: commands, prefix: keyPrefix, skipVersionCheck: true, ...LEASE_OPTIONS }
@@ -82,6 +83,7 @@ function createEngine({ url, keyPrefix, commands, options, logger }: EngineOptio
     wake: (queueName) => commands.zadd(`${keyPrefix}:${queueName}:marker`, 0, '0'),
     ping: () => commands.ping(),
     async close() {
+      commands.off('close', lost)
       wakeups.close()
       commands.disconnect()
     },
