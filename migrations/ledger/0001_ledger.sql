@@ -54,8 +54,8 @@ create index runs_running on tappet.runs (worker) where state = 'running';
 create index runs_dead on tappet.runs (id desc) where state = 'dead';
 create index runs_finished on tappet.runs (finished_at) where finished_at is not null;
 
--- Legal moves, the same as in src/store/run-state.ts; a test compares the two. The function runs for illegal ones only:
--- the condition costs nothing worth measuring, a look-up in a table would cost as much as the update.
+-- Legal moves, the same as in src/store/run-state.ts; a test compares the two. A condition, so that the function runs for
+-- illegal moves only.
 create function tappet.refuse_run_move() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception 'run % may not move from % to %', old.id, old.state, new.state using errcode = 'check_violation';
