@@ -3,6 +3,7 @@ import { startCluster } from './cluster.ts'
 import { rollDice } from './dice.ts'
 import { strikeAll } from './faults.ts'
 import { KINDS, startLoad } from './load.ts'
+import { startRedis } from '../support/redis-server.ts'
 import { judge, type Verdict } from './verdict.ts'
 
 /**
@@ -20,14 +21,25 @@ const { values } = parseArgs({
 })
 
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
-const engines =
-  values.engine === 'both' ? (['redis', 'postgres'] as const) : [values.engine as 'redis' | 'postgres']
+const engines = await chooseEngines(values.engine)
 const events = Math.round((values.release ? 1_000_000 : Number(values.events)) / engines.length)
 const faults = Math.round((values.release ? 1_000 : Number(values.faults)) / engines.length)
 
 const GAP_MS = 250
 /** A fault and the pause after it, on average. */
 const SECONDS_A_FAULT = 0.95
+
+/** Both, unless one is asked for; without `redis-server` on the PATH only Postgres, and it says so. */
+async function chooseEngines(asked: string): Promise<readonly ('redis' | 'postgres')[]> {
+  if (asked === 'redis' || asked === 'postgres') return [asked]
+  if (asked !== 'both')
+    throw new Error(`--engine must be redis, postgres or both, got ${JSON.stringify(asked)}`)
+  const redis = await startRedis()
+  await redis?.stop()
+  if (redis) return ['redis', 'postgres']
+  console.log(`chaos: the queue on Redis is left out, because redis-server is not on the PATH`)
+  return ['postgres']
+}
 
 async function main(): Promise<void> {
   console.log(`chaos: ${events} events and ${faults} faults on each of ${engines.join(', ')}; seed ${seed}`)
