@@ -130,7 +130,8 @@ export interface Retention {
 export interface Store {
   /**
    * Saves an event with its runs, all or none; concurrent calls share a commit. An event whose name is known saves
-   * nothing and answers what the first delivery made.
+   * nothing and answers what the first delivery made. An alias says more than a name: it is asked first. Of two runs of
+   * one function with the same key, the first is made.
    */
   accept(event: NewEvent): Promise<Acceptance>
   /** The runs' jobs are on the queue. Runs that have started since are left alone. */

@@ -28,7 +28,9 @@ export function backoffMs(
   { delayMs, factor, maxDelayMs, jitter }: ResolvedRetry,
   random: number,
 ): number {
-  const full = Math.min(delayMs * factor ** (attempt - 1), maxDelayMs)
+  // No wait at all times infinity would not be a number.
+  const growth = Math.min(factor ** (attempt - 1), Number.MAX_VALUE)
+  const full = Math.min(delayMs * growth, maxDelayMs)
   return Math.round(full * (1 - jitter * random))
 }
 

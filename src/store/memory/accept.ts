@@ -3,10 +3,12 @@ import type { Acceptance, NewEvent, NewRun } from '../store.ts'
 import { type MemoryRun, type State, toJob } from './state.ts'
 
 export function accept(state: State, event: NewEvent): Acceptance {
-  const names = [event.envelope.id, ...event.aliases].map((id) => JSON.stringify([event.envelope.source, id]))
-  const first = names.flatMap((name) => state.names.get(name) ?? [])[0]
-  for (const name of names) state.names.set(name, first ?? event.id)
+  const { source, id } = event.envelope
+  const [name = '', ...aliases] = [id, ...event.aliases].map((text) => JSON.stringify([source, text]))
+  const first = aliases.flatMap((alias) => state.aliases.get(alias) ?? [])[0] ?? state.names.get(name)
+  for (const alias of aliases) if (!state.aliases.has(alias)) state.aliases.set(alias, first ?? event.id)
   if (first !== undefined) return toDuplicate(state, event, first)
+  state.names.set(name, event.id)
   state.events.set(event.id, { stored: event, receivedAt: state.now() })
   return addRuns(state, event)
 }

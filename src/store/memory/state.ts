@@ -23,6 +23,7 @@ export interface State {
   readonly now: () => Date
   readonly events: Map<string, MemoryEvent>
   readonly names: Map<string, string>
+  readonly aliases: Map<string, string>
   readonly runs: Map<string, MemoryRun>
   readonly attempts: Map<string, Attempt[]>
   readonly logs: LogLine[]
@@ -35,6 +36,7 @@ export function createState(now: () => Date): State {
     now,
     events: new Map(),
     names: new Map(),
+    aliases: new Map(),
     runs: new Map(),
     attempts: new Map(),
     logs: [],

@@ -96,7 +96,8 @@ function retire(state: State, runsBefore: Date, deadBefore: Date): number {
     })
     if (kept || receivedAt > runsBefore) continue
     for (const run of own) state.runs.delete(run.id)
-    for (const [name, id] of state.names) if (id === eventId) state.names.delete(name)
+    for (const names of [state.names, state.aliases])
+      for (const [name, id] of names) if (id === eventId) names.delete(name)
     state.events.delete(eventId)
     gone++
   }

@@ -22,9 +22,9 @@ const INSERT = `
     insert into tappet.runs (id, event, function_id, trigger, idempotency_key, max_attempts, due_at)
     select r.id, r.event, r.function_id, r.trigger, r.key, r.max_attempts, now() + r.delay_ms * interval '1 ms'
       from unnest($9::text[], $10::text[], $11::text[], $12::int[], $13::bytea[], $14::int[], $15::float8[])
-        as r(id, event, function_id, trigger, key, max_attempts, delay_ms)
+        with ordinality as r(id, event, function_id, trigger, key, max_attempts, delay_ms, place)
       join new_events e on e.id = r.event
-      order by r.function_id, r.key
+      order by r.function_id, r.key, r.place
     on conflict (function_id, idempotency_key) where idempotency_key is not null do nothing
     returning id
   )

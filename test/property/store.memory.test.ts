@@ -1,0 +1,17 @@
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { createMemoryStore } from '../../src/store/memory/store.ts'
+import { propertyRuns } from '../support/property.ts'
+import { agrees, histories } from './store-commands.ts'
+import { createModel } from './store-model.ts'
+
+test('the memory ledger follows the model through random histories', async () => {
+  const history = fc.asyncProperty(histories(60), async (commands) => {
+    let ms = Date.UTC(2026, 0, 1)
+    const real = createMemoryStore(() => new Date(ms++))
+    const model = createModel()
+    await fc.asyncModelRun(() => ({ model, real }), commands)
+    for (const run of model.runs) await agrees(run, real)
+  })
+  await fc.assert(history, propertyRuns())
+})
