@@ -19,8 +19,8 @@ const step: fc.Arbitrary<Step> = fc.record({
   writer: fc.nat(WRITERS - 1),
   act: fc.constantFrom('send', 'send', 'send', 'send', 'commit', 'commit', 'rollback', 'terminate'),
 })
-/** Which deliveries fail, in turn. */
-const failures = fc.array(fc.boolean(), { minLength: 1, maxLength: 8 })
+/** Which of the first deliveries fail: few, because the drainer waits twice as long after each. */
+const failures = fc.array(fc.boolean(), { maxLength: 4 })
 
 describe('draining the outbox', () => {
   let database: TestDatabase
@@ -74,7 +74,7 @@ describe('draining the outbox', () => {
       const delivered: string[] = []
       let turn = 0
       const deliver = async (rows: readonly OutboxRow[]): Promise<void> => {
-        if (fail[turn++ % fail.length] && turn < 2 * fail.length) throw new Error('not now')
+        if (fail[turn++]) throw new Error('not now')
         delivered.push(...rows.map((row) => (row.kind === 'message' ? (row.data as { id: string }).id : '')))
       }
       const options = {
