@@ -36,11 +36,12 @@ export function createBroker(deps: BrokerDeps): Broker {
   const take = async (
     event: Envelope,
     subscriptions: readonly Subscription[],
-    { delayMs = 0, invalid = 'refuse', aliases = [] }: EmitOptions = {},
+    options: EmitOptions = {},
   ): Promise<Accepted> => {
+    const { delayMs = 0, invalid = 'refuse', aliases = [] } = options
     checkAttributes(event)
     const admitting = Promise.all(
-      subscriptions.map((subscription) => admit(event, subscription, invalid, deps)),
+      subscriptions.map((subscription) => admit(event, subscription, options, deps)),
     )
     // What cannot be refused comes from a log, and is stored in the order of that log, however long a check takes.
     const runs = await (invalid === 'keep' ? inTurn(event, admitting) : admitting)
@@ -105,7 +106,7 @@ function checkAttributes(event: Envelope): void {
 async function admit(
   event: Envelope,
   { functionId, index, trigger }: Subscription,
-  invalid: 'refuse' | 'keep',
+  { invalid = 'refuse', maxAttempts = Infinity }: EmitOptions,
   { findFunction, runtime, logger }: BrokerDeps,
 ): Promise<NewRun> {
   const fn = findFunction(functionId)
@@ -115,7 +116,7 @@ async function admit(
     functionId,
     trigger: index,
     idempotencyKey: null,
-    maxAttempts: fn.retry.attempts,
+    maxAttempts: Math.min(fn.retry.attempts, maxAttempts),
   }
   const mustCheck = invalid === 'refuse' && trigger.schemas.length > 0
   if (!mustCheck && !fn.hasIdempotencyKey) return run

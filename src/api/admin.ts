@@ -7,6 +7,7 @@ import { listFunctions } from './functions.ts'
 import { registerHealthRoutes } from './health.ts'
 import { limit, readQuery } from './input.ts'
 import { invoke } from './invoke.ts'
+import { registerLambdaRoutes } from './lambda/routes.ts'
 import { API } from './paths.ts'
 import { cancel, listRuns, replay, showOutcome, showRun } from './runs.ts'
 import type { HttpReply, HttpRequest } from './server.ts'
@@ -15,6 +16,7 @@ import type { HttpReply, HttpRequest } from './server.ts'
 export function registerAdminRoutes(deps: AdminDeps): void {
   const { server } = deps
   registerHealthRoutes(deps)
+  registerLambdaRoutes(deps)
   server.get('/_tappet/runs/:id', (request) => showOutcome(request, deps))
 
   const guarded = { preHandler: server.authorize }

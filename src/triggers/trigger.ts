@@ -44,6 +44,8 @@ export interface EmitOptions {
    * sources that cannot be told "no", such as a committed row.
    */
   readonly invalid?: 'refuse' | 'keep'
+  /** Most tries of the runs, where the function's own policy has more: for callers who try again themselves. */
+  readonly maxAttempts?: number
   /** More names of the same occurrence. An event with any name that is known is a duplicate. */
   readonly aliases?: readonly string[]
 }

@@ -33,9 +33,13 @@ export function checkTrigger(trigger: Declared<HttpTrigger>): string | null {
   return checkPath(trigger.path) ?? checkWait(trigger.wait) ?? checkHeaders(trigger) ?? checkVerify(trigger)
 }
 
+/** Where the Invoke API of AWS Lambda is. */
+const LAMBDA_API = /^\/20\d\d-\d\d-\d\d\/functions(\/|$)/
+
 /** System routes: no function may take them, nor may a wildcard of one answer for them. `path` is decoded. */
 export function isReserved(path: string): boolean {
-  return path.startsWith('/_tappet') || ['/healthz', '/readyz', '/metrics'].includes(path)
+  if (path.startsWith('/_tappet') || LAMBDA_API.test(path)) return true
+  return ['/healthz', '/readyz', '/metrics'].includes(path)
 }
 
 function checkPath(path: unknown): string | null {
