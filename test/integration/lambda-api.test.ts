@@ -106,7 +106,7 @@ describe('the official SDK of AWS Lambda', () => {
     await eventually(async () => {
       const runs = await server.store.runs({ functionId: 'mail/send' })
       const events = await Promise.all(runs.map(({ eventId }) => server.store.event(eventId)))
-      const sent = events.map((event) => (event?.envelope.data as { to?: string }).to)
+      const sent = events.map((event) => (event?.envelope.data as { to?: string } | undefined)?.to)
       return sent.includes('later') && sent.includes('older')
     }, 'both are in the ledger')
   })
