@@ -1,0 +1,4 @@
+{{- define "tappet.labels" -}}
+app.kubernetes.io/name: tappet
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
