@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash, createHmac } from 'node:crypto'
+import { createHash, createHmac, generateKeyPairSync, sign as seal } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { describe, test } from 'node:test'
 
@@ -180,6 +180,51 @@ for (const [name, { verification, secret, header, sign, timed }] of Object.entri
     }
   })
 }
+
+describe('standard with a public key', () => {
+  const pair = (): { publicKey: string; sign: (body: Buffer, atS: number) => IncomingHttpHeaders } => {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+    const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')
+    const sign = (body: Buffer, atS: number): IncomingHttpHeaders => {
+      const content = Buffer.concat([Buffer.from(`msg_1.${atS}.`), body])
+      const signature = `v1a,${seal(null, content, privateKey).toString('base64')}`
+      return { 'webhook-id': 'msg_1', 'webhook-timestamp': String(atS), 'webhook-signature': signature }
+    }
+    return { publicKey: `whpk_${raw.toString('base64')}`, sign }
+  }
+  const { publicKey, sign } = pair()
+  const other = pair()
+  const check = verifies(signature.standard('S'), publicKey)
+
+  test('accepts what the holder of the private key signs, in time', () => {
+    for (const age of [-300, 0, 300]) assert.equal(check(sign(BODY, NOW_S + age)), true, String(age))
+    for (const age of [-301, 301]) assert.equal(check(sign(BODY, NOW_S + age)), false, String(age))
+    assert.equal(verifies(signature.standard('S'), `${STANDARD} ${publicKey}`)(sign(BODY, NOW_S)), true)
+  })
+
+  test('accepts it beside the signature of another key', () => {
+    const [mine, theirs] = [sign(BODY, NOW_S), other.sign(BODY, NOW_S)]
+    const both = `${theirs['webhook-signature']} ${mine['webhook-signature']}`
+    assert.equal(check({ ...mine, 'webhook-signature': both }), true)
+    assert.equal(check(theirs), false)
+  })
+
+  test('refuses other bytes, other names and other spellings', () => {
+    const signed = sign(BODY, NOW_S)
+    const text = String(signed['webhook-signature'])
+    assert.equal(check(signed, Buffer.concat([BODY, Buffer.from(' ')])), false)
+    assert.equal(check({ ...signed, 'webhook-id': 'msg_2' }), false)
+    const urlSafe = Buffer.from(text.slice(4), 'base64').toString('base64url')
+    const wrong = [text.slice(1), text.replace('v1a', 'v1'), text.slice(0, -2), `v1a,${urlSafe}`, 'v1a,', '']
+    for (const value of wrong) assert.equal(check({ ...signed, 'webhook-signature': value }), false, value)
+  })
+
+  test('does not take the public key for a shared secret', () => {
+    const raw = Buffer.from(publicKey.slice('whpk_'.length), 'base64')
+    const digest = createHmac('sha256', raw).update(`msg_1.${NOW_S}.`).update(BODY).digest('base64')
+    assert.equal(check({ ...sign(BODY, NOW_S), 'webhook-signature': `v1,${digest}` }), false)
+  })
+})
 
 describe('published vectors', () => {
   test('Standard Webhooks', () => {

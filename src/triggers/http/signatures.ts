@@ -41,7 +41,10 @@ export interface HmacOptions {
  * `verify: signature.github('GITHUB_WEBHOOK_SECRET')`.
  */
 export const signature = {
-  /** Standard Webhooks and Svix: `webhook-id`, `webhook-timestamp`, `webhook-signature`. */
+  /**
+   * Standard Webhooks and Svix: `webhook-id`, `webhook-timestamp`, `webhook-signature`. The secret is the shared one,
+   * `whsec_…`, or the sender's public key, `whpk_…`, for signatures of the kind `v1a`.
+   */
   standard: scheme('standard'),
   github: scheme('github'),
   stripe: scheme('stripe'),

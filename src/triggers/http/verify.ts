@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, createPublicKey, KeyObject, timingSafeEqual, verify } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 
 import type { Verification } from './signatures.ts'
@@ -14,13 +14,20 @@ interface Claim {
   readonly expected: (key: Buffer) => string
   /** Unix seconds as they came; null where the scheme signs no time. */
   readonly timestamp: string | null
+  /** Signatures for who has the sender's public key only, and what they are over. */
+  readonly sealed?: { readonly given: readonly string[]; readonly content: () => Buffer }
 }
+
+/** A shared secret, or the public key of a sender who keeps the other half. */
+type Key = Buffer | KeyObject
 
 type Scheme = (headers: IncomingHttpHeaders, body: Buffer, verification: Verification) => Claim
 
 const TOLERANCE_S = 300
 /** A shorter piece of a secret with spaces in it is a word, not a secret of its own. */
 const MIN_PIECE = 16
+/** A sender that changes its key sends two. Each costs a reading of the whole body. */
+const MAX_SEALED = 4
 
 /** A sentence instead of a verifier when no secret can be had. */
 export function createVerifier(verification: Verification, secret: SecretOf): Verifier | string {
@@ -32,7 +39,8 @@ export function createVerifier(verification: Verification, secret: SecretOf): Ve
   const keys = texts.map(scheme === 'standard' ? standardKey : (text) => Buffer.from(text))
   const usable = keys.filter((key) => key !== null)
   if (usable.length < keys.length) {
-    return `\`verify\` needs a secret like whsec_<base64> in ${secrets.join(', ')}, got something else`
+    const wanted = 'a secret like whsec_<base64> or a public key like whpk_<base64>'
+    return `\`verify\` needs ${wanted} in ${secrets.join(', ')}, got something else`
   }
   const claimOf = SCHEMES[scheme]
   return (headers, body, nowMs) => holds(claimOf(headers, body, verification), usable, nowMs)
@@ -49,19 +57,40 @@ function split(value: string): readonly string[] {
   return pieces.every((piece) => piece.length >= MIN_PIECE) ? pieces : [value.trim()]
 }
 
-function standardKey(text: string): Buffer | null {
-  const base64 = text.replace(/^whsec_/, '')
-  return /^[A-Za-z0-9+/]+={0,2}$/.test(base64) ? Buffer.from(base64, 'base64') : null
+function standardKey(text: string): Key | null {
+  const base64 = text.replace(/^(whsec|whpk)_/, '')
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return null
+  const bytes = Buffer.from(base64, 'base64')
+  if (!text.startsWith('whpk_')) return bytes
+  if (bytes.length !== 32) return null
+  return createPublicKey({
+    format: 'jwk',
+    key: { kty: 'OKP', crv: 'Ed25519', x: bytes.toString('base64url') },
+  })
 }
 
 /** Looks at every pair, so that the time taken does not tell which one was nearly right. */
-function holds({ given, expected, timestamp }: Claim, keys: readonly Buffer[], nowMs: number): boolean {
+function holds({ given, expected, timestamp, sealed }: Claim, keys: readonly Key[], nowMs: number): boolean {
   let equal = false
   for (const key of keys) {
+    if (key instanceof KeyObject) {
+      equal = isSealed(sealed, key) || equal
+      continue
+    }
     const digest = sha256(expected(key))
     for (const text of given) equal = timingSafeEqual(sha256(text), digest) || equal
   }
   return equal && (timestamp === null || isFresh(timestamp, nowMs))
+}
+
+/** Nothing here is secret: how long it takes tells nobody anything. */
+function isSealed(sealed: Claim['sealed'], key: KeyObject): boolean {
+  const signatures = sealed?.given.filter((text) => /^[A-Za-z0-9+/]{86}==$/.test(text)) ?? []
+  if (sealed === undefined || signatures.length === 0) return false
+  const content = sealed.content()
+  return signatures
+    .slice(0, MAX_SEALED)
+    .some((text) => verify(null, content, key, Buffer.from(text, 'base64')))
 }
 
 function sha256(text: string): Buffer {
@@ -78,10 +107,14 @@ const SCHEMES: Readonly<Record<Verification['scheme'], Scheme>> = {
     const of = (name: string): string =>
       headerOf(headers, `webhook-${name}`) || headerOf(headers, `svix-${name}`)
     const timestamp = of('timestamp')
-    const given = single(of('signature'))
-      .split(' ')
-      .flatMap((part) => (part.startsWith('v1,') ? [part.slice(3)] : []))
-    return { given, timestamp, expected: (key) => hmac(key, `${of('id')}.${timestamp}.`, body, 'base64') }
+    const parts = single(of('signature')).split(' ')
+    const given = parts.flatMap((part) => after('v1,', part))
+    const head = `${of('id')}.${timestamp}.`
+    const sealed = {
+      given: parts.flatMap((part) => after('v1a,', part)),
+      content: () => Buffer.concat([Buffer.from(head), body]),
+    }
+    return { given, timestamp, sealed, expected: (key) => hmac(key, head, body, 'base64') }
   },
 
   github: (headers, body) => ({
