@@ -5,7 +5,7 @@ import { listDead, replayDead } from './dead-letters.ts'
 import type { AdminDeps, Schedule } from './deps.ts'
 import { listFunctions } from './functions.ts'
 import { registerHealthRoutes } from './health.ts'
-import { limit, readQuery } from './input.ts'
+import { functionName, limit, readQuery } from './input.ts'
 import { invoke } from './invoke.ts'
 import { registerLambdaRoutes } from './lambda/routes.ts'
 import { API } from './paths.ts'
@@ -59,7 +59,7 @@ async function status({ store, queue, catalog, triggerProblems }: AdminDeps): Pr
 }
 
 const ScheduleQuery = z.strictObject({
-  function: z.string().min(1).max(200).optional(),
+  function: functionName.optional(),
   /** How many of the next ticks to compute for each. */
   next: limit(100, 1),
 })

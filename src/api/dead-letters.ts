@@ -2,7 +2,7 @@ import * as z from 'zod'
 
 import type { Run, RunFilter, Store } from '../store/store.ts'
 import type { AdminDeps } from './deps.ts'
-import { limit, readJson, readQuery } from './input.ts'
+import { functionName, limit, readJson, readQuery, runCursor } from './input.ts'
 import { replayRun } from './runs.ts'
 import type { HttpReply, HttpRequest } from './server.ts'
 
@@ -11,8 +11,8 @@ const PAGE = 500
 const MAX_GROUPED = 5_000
 
 const Query = z.strictObject({
-  function: z.string().min(1).max(200).optional(),
-  before: z.string().startsWith('run_', 'must be the id of a run').max(100).optional(),
+  function: functionName.optional(),
+  before: runCursor.optional(),
   limit: limit(PAGE, 50),
   grouped: z.enum(['true', 'false'], 'must be true or false').default('false'),
 })
@@ -41,7 +41,7 @@ export async function listDead(request: HttpRequest, { store }: AdminDeps): Prom
 }
 
 const Replay = z.strictObject({
-  function: z.string().min(1).max(200).optional(),
+  function: functionName.optional(),
   limit: z.int('must be a whole number').min(1).max(MAX_GROUPED).default(PAGE),
 })
 

@@ -20,6 +20,19 @@ export async function readJson<T>(request: HttpRequest, schema: z.ZodType<T>): P
   return check(body.length === 0 ? {} : parseJson(body), schema, 'the body')
 }
 
+/** What Postgres cannot hold cannot be found in it either. */
+const WITHOUT_NUL = /^[^\u0000]*$/
+
+/** The name of a function to look for, which need not be there. */
+export const functionName = z.string().min(1).max(200).regex(WITHOUT_NUL, 'must be without NUL')
+
+/** Where a page of runs ends: the id of its last run. */
+export const runCursor = z
+  .string()
+  .startsWith('run_', 'must be the id of a run')
+  .max(100)
+  .regex(WITHOUT_NUL, 'must be without NUL')
+
 /** A number in a query: `?limit=20`. */
 export function limit(most: number, usual: number): z.ZodType<number, string | undefined> {
   const message = `must be a number from 1 to ${most}`

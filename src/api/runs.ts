@@ -10,7 +10,7 @@ import type { Run } from '../store/store.ts'
 import type { AdminDeps } from './deps.ts'
 import { toPublicError } from './error-body.ts'
 import { findFunction, subscriptionOf } from './functions.ts'
-import { limit, readJson, readQuery } from './input.ts'
+import { functionName, limit, readJson, readQuery, runCursor } from './input.ts'
 import type { HttpReply, HttpRequest } from './server.ts'
 
 const PAGE = 50
@@ -20,8 +20,8 @@ const Filter = z.strictObject({
   state: z
     .enum(RUN_STATES as [RunState, ...RunState[]], `must be one of ${RUN_STATES.join(', ')}`)
     .optional(),
-  function: z.string().min(1).max(200).optional(),
-  before: z.string().startsWith('run_', 'must be the id of a run').max(100).optional(),
+  function: functionName.optional(),
+  before: runCursor.optional(),
   limit: limit(MAX_PAGE, PAGE),
 })
 

@@ -143,7 +143,7 @@ function fromHeader(name: string, value: string | readonly string[]): unknown {
   const plain = quoted?.[1] === undefined ? value : quoted[1].replace(/\\(.)/g, '$1')
   const bytes = plain.replace(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
   try {
-    return decodeUtf8(Buffer.from(bytes, 'latin1'))
+    return decodeUtf8(Buffer.from(bytes, 'latin1'), true)
   } catch (error) {
     const issues = [{ path: `/${name.slice(3)}`, message: 'must be percent-encoded UTF-8' }]
     throw new TappetError('TPT_EVENT_INVALID', `header ${name} must be percent-encoded UTF-8`, {

@@ -22,10 +22,14 @@ export function parseJson(json: string | Uint8Array, maxDepth = MAX_JSON_DEPTH):
   }
 }
 
-/** @throws TappetError TPT_BODY_INVALID when the bytes are not UTF-8. */
-export function decodeUtf8(bytes: Uint8Array): string {
+/**
+ * A byte order mark at the start is left out, unless `keepMark`: a name is not a file.
+ *
+ * @throws TappetError TPT_BODY_INVALID when the bytes are not UTF-8.
+ */
+export function decodeUtf8(bytes: Uint8Array, keepMark = false): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: keepMark }).decode(bytes)
   } catch (error) {
     throw new TappetError('TPT_BODY_INVALID', 'expected UTF-8, got bytes that are not', {
       cause: error,

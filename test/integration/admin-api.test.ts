@@ -201,6 +201,8 @@ for (const [name, open] of Object.entries(LEDGERS)) {
         ['/runs?state=dead&state=queued', /`state` must be one of/],
         ['/runs?stat=dead', /`stat` is not known here/],
         ['/runs?before=42', /`before` must be the id of a run/],
+        ['/runs?before=run_%00', /`before` must be without NUL/],
+        ['/runs?function=%00', /`function` must be without NUL/],
         ['/dead?grouped=yes', /`grouped` must be true or false/],
         ['/schedules?next=101', /`next` must be a number from 1 to 100/],
       ]

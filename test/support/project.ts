@@ -49,8 +49,11 @@ import { appendFileSync } from 'node:fs'
 const oracle = (text: string): void => appendFileSync('oracle.log', text + '\\n')
 `
 
-export async function makeProject(files: Readonly<Record<string, string>>): Promise<Project> {
-  const folder = await mkdtemp(join(tmpdir(), 'tappet-project-'))
+export async function makeProject(
+  files: Readonly<Record<string, string>>,
+  within = tmpdir(),
+): Promise<Project> {
+  const folder = await mkdtemp(join(within, 'tappet-project-'))
   await symlink(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'))
   appendFileSync(join(folder, 'oracle.log'), '')
   const running = new Set<ChildProcess>()

@@ -60,6 +60,11 @@ test('structured mode: known attributes, extensions in canonical form, defaults'
   assert.equal(structured({ ...required, data: null })[0]?.data, null)
 })
 
+test('binary mode: a byte order mark in an attribute is part of it', () => {
+  const headers = { 'ce-specversion': '1.0', 'ce-source': '/s', 'ce-type': 't', 'ce-id': '%EF%BB%BFa' }
+  assert.equal(parseCloudEvents(headers, Buffer.alloc(0))[0]?.id, '\ufeffa')
+})
+
 test('binary mode: percent-decoding once, quotes of older senders, bytes by content type', () => {
   const [event] = binary(
     {

@@ -204,7 +204,7 @@ describe('standard with a public key', () => {
 
   test('accepts it beside the signature of another key', () => {
     const [mine, theirs] = [sign(BODY, NOW_S), other.sign(BODY, NOW_S)]
-    const both = `${theirs['webhook-signature']} ${mine['webhook-signature']}`
+    const both = `${String(theirs['webhook-signature'])} ${String(mine['webhook-signature'])}`
     assert.equal(check({ ...mine, 'webhook-signature': both }), true)
     assert.equal(check(theirs), false)
   })
