@@ -1,14 +1,19 @@
-/** Fields of an expression in the small grammar of the oracle: `*`, `*\/n`, lists and ranges of numbers. */
+/** Fields of an expression in the grammar of the oracle: `*`, `*\/n`, lists of numbers, `a-b` and `a-b/n`. */
 export interface Fields {
+  /** Default `0`, as in an expression of five fields. */
+  readonly second?: string
   readonly minute: string
   readonly hour: string
   readonly dom: string
+  /** Default `*`. */
+  readonly month?: string
   readonly dow: string
 }
 
 interface Wall {
   readonly date: string
   readonly day: number
+  readonly month: number
   readonly weekday: number
   /** Since midnight. */
   readonly minutes: number
@@ -25,7 +30,7 @@ const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
  * minute after the gap.
  */
 export function oracleTicks(fields: Fields, zone: string, from: Date, until: Date): Date[] {
-  const isInterval = /[*]/.test(fields.minute + fields.hour)
+  const isInterval = /[*/]/.test(`${fields.second ?? 0} ${fields.minute} ${fields.hour}`)
   const ticks = isInterval ? intervalTicks(fields, zone, from, until) : fixedTicks(fields, zone, from, until)
   return [...new Set(ticks)]
     .toSorted((a, b) => a - b)
@@ -34,19 +39,22 @@ export function oracleTicks(fields: Fields, zone: string, from: Date, until: Dat
 }
 
 function intervalTicks(fields: Fields, zone: string, from: Date, until: Date): number[] {
-  return minutesOf(zone, from.getTime(), until.getTime())
+  const seconds = wantedSeconds(fields)
+  return minutesOf(zone, from.getTime() - QUARTER, until.getTime())
     .filter(
       ({ wall }) =>
         matchesDay(fields, wall) &&
         matches(fields.minute, wall.minutes % 60) &&
         matches(fields.hour, Math.floor(wall.minutes / 60)),
     )
-    .map(({ instant }) => instant)
+    .flatMap(({ instant }) => seconds.map((second) => instant + second * 1_000))
 }
 
 function fixedTicks(fields: Fields, zone: string, from: Date, until: Date): number[] {
-  const twoDays = 2 * 1_440 * MINUTE
-  const minutes = minutesOf(zone, from.getTime() - twoDays, until.getTime() + twoDays)
+  // More than the longest date, so that only whole ones are left when the first and the last are dropped.
+  const margin = 30 * 60 * MINUTE
+  const seconds = wantedSeconds(fields)
+  const minutes = minutesOf(zone, from.getTime() - margin, until.getTime() + margin)
   const dates = new Map<string, { instant: number; wall: Wall }[]>()
   for (const minute of minutes) {
     const sameDate = dates.get(minute.wall.date)
@@ -56,12 +64,17 @@ function fixedTicks(fields: Fields, zone: string, from: Date, until: Date): numb
   return [...dates.values()].slice(1, -1).flatMap((date) => {
     const [first] = date
     if (!first || !matchesDay(fields, first.wall)) return []
-    return wantedMinutes(fields).map((wanted) => {
+    return wantedMinutes(fields).flatMap((wanted) => {
       const exact = date.find(({ wall }) => wall.minutes === wanted)
+      if (exact) return seconds.map((second) => exact.instant + second * 1_000)
       const after = date.find(({ wall }) => wall.minutes > wanted)
-      return (exact ?? after ?? { instant: (date.at(-1)?.instant ?? 0) + MINUTE }).instant
+      return [after?.instant ?? (date.at(-1)?.instant ?? 0) + MINUTE]
     })
   })
+}
+
+function wantedSeconds({ second = '0' }: Fields): number[] {
+  return Array.from({ length: 60 }, (_, i) => i).filter((at) => matches(second, at))
 }
 
 function wantedMinutes({ minute, hour }: Fields): number[] {
@@ -69,7 +82,11 @@ function wantedMinutes({ minute, hour }: Fields): number[] {
   return all.filter((at) => matches(minute, at % 60) && matches(hour, Math.floor(at / 60)))
 }
 
-function minutesOf(zone: string, fromMs: number, untilMs: number): { instant: number; wall: Wall }[] {
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+function formatOf(zone: string): Intl.DateTimeFormat {
+  const known = formats.get(zone)
+  if (known) return known
   const format = new Intl.DateTimeFormat('en-GB', {
     timeZone: zone,
     weekday: 'short',
@@ -80,11 +97,22 @@ function minutesOf(zone: string, fromMs: number, untilMs: number): { instant: nu
     minute: '2-digit',
     hourCycle: 'h23',
   })
+  formats.set(zone, format)
+  return format
+}
+
+function minutesOf(zone: string, fromMs: number, untilMs: number): { instant: number; wall: Wall }[] {
+  const format = formatOf(zone)
   const found: { instant: number; wall: Wall }[] = []
   for (let quarter = Math.ceil(fromMs / QUARTER) * QUARTER; quarter <= untilMs; quarter += QUARTER) {
     const [weekday = '', day = '', month = '', year = '', hour = '', minute = ''] =
       format.format(quarter).match(/\w+/g) ?? []
-    const date = { date: `${year}-${month}-${day}`, day: Number(day), weekday: WEEKDAYS.indexOf(weekday) }
+    const date = {
+      date: `${year}-${month}-${day}`,
+      day: Number(day),
+      month: Number(month),
+      weekday: WEEKDAYS.indexOf(weekday),
+    }
     const minutes = Number(hour) * 60 + Number(minute)
     for (let i = 0; i < 15; i++) {
       found.push({ instant: quarter + i * MINUTE, wall: { ...date, minutes: minutes + i } })
@@ -94,17 +122,29 @@ function minutesOf(zone: string, fromMs: number, untilMs: number): { instant: nu
 }
 
 /** Both given: one of them is enough. */
-function matchesDay({ dom, dow }: Fields, { day, weekday }: Wall): boolean {
+function matchesDay({ dom, month = '*', dow }: Fields, { day, month: at, weekday }: Wall): boolean {
+  if (!matches(month, at)) return false
   if (dom === '*') return matches(dow, weekday)
   if (dow === '*') return matches(dom, day)
   return matches(dom, day) || matches(dow, weekday)
 }
 
+const compiled = new Map<string, ReadonlySet<number>>()
+
 function matches(field: string, value: number): boolean {
+  const known = compiled.get(field)
+  if (known) return known.has(value)
+  const values = new Set(Array.from({ length: 60 }, (_, i) => i).filter((i) => contains(field, i)))
+  compiled.set(field, values)
+  return values.has(value)
+}
+
+function contains(field: string, value: number): boolean {
   return field.split(',').some((part) => {
     if (part === '*') return true
     if (part.startsWith('*/')) return value % Number(part.slice(2)) === 0
-    const [low = NaN, high = low] = part.split('-').map(Number)
-    return value >= low && value <= high
+    const [range = '', step = '1'] = part.split('/')
+    const [low = NaN, high = low] = range.split('-').map(Number)
+    return value >= low && value <= high && (value - low) % Number(step) === 0
   })
 }
