@@ -18,6 +18,7 @@ import { pause, startLoop } from './lib/service.ts'
 import type { Queue } from './queue/queue.ts'
 import type { Catalog } from './runtime/catalog.ts'
 import { openStateFolder, type StateFolder } from './state-folder.ts'
+import { createPostgresKeys } from './store/postgres/keys.ts'
 import { createPostgresStore } from './store/postgres/store.ts'
 import type { Store } from './store/store.ts'
 import type { ScheduleRow } from './triggers/cron/schedules.ts'
@@ -111,7 +112,8 @@ const RETIRE_EVERY_MS = 3_600_000
 async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const { config, mode, logger, folder, database, store, queue, metrics, undo } = parts
   const adminKey = config.adminToken ?? (await folder.adminKey())
-  const server = createServer({ keys: [adminKey], logger })
+  const keys = createPostgresKeys(database.pool)
+  const server = createServer({ keys: [adminKey], issued: keys, logger })
   const clock = startClock(store)
   const awaitRun = createAwaitRun(store)
   const install = mode === 'dev' ? 'apply' : 'check'
@@ -134,7 +136,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const checks = (): Promise<readonly Check[]> =>
     runChecks({ store, queue, outboxes: adapters.outboxes, problems: adapters.problems, stateFolder })
   registerAdminRoutes({
-    ...{ server, store, queue, metrics, awaitRun, checks, openMetrics },
+    ...{ server, store, keys, queue, metrics, awaitRun, checks, openMetrics },
     emit: broker.emit,
     enqueue: dispatcher.enqueue,
     catalog: functions.current,

@@ -47,6 +47,8 @@ export const CODES = {
   TPT_CONTENT_TYPE: info('sender', false, 415, 'Send one of the content types that the trigger accepts.'),
   TPT_SIGNATURE_INVALID: info('sender', false, 401, 'Check the shared secret, the raw body and the clock.'),
   TPT_UNAUTHORIZED: info('sender', false, 401, 'Send a key as `Authorization: Bearer <key>`.'),
+  TPT_FORBIDDEN: info('sender', false, 403, 'Use a key that has the scope.'),
+  TPT_RATE_LIMITED: info('sender', true, 429, 'Wait as long as the Retry-After header says.'),
   TPT_NOT_FOUND: info('sender', false, 404, 'Check the id.'),
   TPT_CONFLICT: info('sender', false, 409, 'Look at the current state first.'),
   TPT_STORAGE_FULL: info('operator', true, 507, 'Free some disk space.'),

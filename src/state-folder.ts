@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TappetError } from './errors.ts'
+import { newSecret } from './lib/secret.ts'
 
 /** What a running process tells the command line about itself. */
 export interface Running {
@@ -94,7 +95,7 @@ async function startOf(pid: number): Promise<string | null> {
 async function readOrMakeKey(path: string): Promise<string> {
   const known = (await readFile(path, 'utf8').catch(() => '')).trim()
   if (known !== '') return known
-  const key = `tpt_${randomBytes(32).toString('base64url')}`
+  const key = newSecret()
   if (await create(path, `${key}\n`)) return key
   const made = (await readFile(path, 'utf8')).trim()
   if (made !== '') return made

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { RouteScope } from '../access/scopes.ts'
 import { VERSION } from '../lib/version.ts'
 import { parseCron } from '../triggers/cron/next.ts'
 import { listDead, replayDead } from './dead-letters.ts'
@@ -7,34 +8,41 @@ import { listFunctions } from './functions.ts'
 import { registerHealthRoutes } from './health.ts'
 import { functionName, limit, readQuery } from './input.ts'
 import { invoke } from './invoke.ts'
+import { createKey, listKeys, revokeKey } from './keys.ts'
 import { registerLambdaRoutes } from './lambda/routes.ts'
 import { API } from './paths.ts'
 import { cancel, listRuns, replay, showOutcome, showRun } from './runs.ts'
 import type { HttpReply, HttpRequest } from './server.ts'
 
-/** The routes for people and the command line, each behind an admin key, and those for health, which need none. */
+/** The routes for people and the command line, each with the scope that a key must have, and those for health. */
 export function registerAdminRoutes(deps: AdminDeps): void {
   const { server } = deps
   registerHealthRoutes(deps)
   registerLambdaRoutes(deps)
-  server.get('/_tappet/runs/:id', (request) => showOutcome(request, deps))
+  // Who was told a run's id with a 202 may ask for its end: the id cannot be guessed.
+  server.get('/_tappet/runs/:id', { config: { scope: 'public' } }, (request) => showOutcome(request, deps))
 
-  const guarded = { preHandler: server.authorize }
-  const get = (path: string, answer: (request: HttpRequest) => Promise<object>): void =>
-    void server.get(`${API}${path}`, guarded, answer)
-  const post = (path: string, answer: (request: HttpRequest, reply: HttpReply) => Promise<object>): void =>
-    void server.post(`${API}${path}`, guarded, answer)
+  const get = (scope: RouteScope, path: string, answer: (request: HttpRequest) => Promise<object>): void =>
+    void server.get(`${API}${path}`, { config: { scope } }, answer)
+  const post = (
+    scope: RouteScope,
+    path: string,
+    answer: (request: HttpRequest, reply: HttpReply) => Promise<object>,
+  ): void => void server.post(`${API}${path}`, { config: { scope } }, answer)
 
-  get('/status', () => status(deps))
-  get('/functions', async () => listFunctions(deps))
-  post('/functions/*', (request, reply) => invoke(request, reply, deps))
-  get('/runs', (request) => listRuns(request, deps))
-  get('/runs/:id', (request) => showRun(request, deps))
-  post('/runs/:id/replay', (request, reply) => replay(request, reply, deps))
-  post('/runs/:id/cancel', (request) => cancel(request, deps))
-  get('/dead', (request) => listDead(request, deps))
-  post('/dead/replay', (request, reply) => replayDead(request, reply, deps))
-  get('/schedules', (request) => listSchedules(request, deps))
+  get('read', '/status', () => status(deps))
+  get('read', '/functions', async () => listFunctions(deps))
+  post('operate', '/functions/*', (request, reply) => invoke(request, reply, deps))
+  get('read', '/runs', (request) => listRuns(request, deps))
+  get('read', '/runs/:id', (request) => showRun(request, deps))
+  post('operate', '/runs/:id/replay', (request, reply) => replay(request, reply, deps))
+  post('operate', '/runs/:id/cancel', (request) => cancel(request, deps))
+  get('read', '/dead', (request) => listDead(request, deps))
+  post('operate', '/dead/replay', (request, reply) => replayDead(request, reply, deps))
+  get('read', '/schedules', (request) => listSchedules(request, deps))
+  get('admin', '/keys', (request) => listKeys(request, deps))
+  post('admin', '/keys', (request, reply) => createKey(request, reply, deps))
+  post('admin', '/keys/:id/revoke', (request) => revokeKey(request, deps))
 }
 
 async function status({ store, queue, catalog, triggerProblems }: AdminDeps): Promise<object> {

@@ -1,3 +1,4 @@
+import type { Keys } from '../access/keys.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import type { LoadedFunction } from '../runtime/runtime.ts'
@@ -11,6 +12,7 @@ export interface AdminDeps {
   /** Not listening yet. */
   readonly server: HttpServer
   readonly store: Store
+  readonly keys: Keys
   readonly queue: Queue
   readonly metrics: Metrics
   readonly emit: Emit

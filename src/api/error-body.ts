@@ -1,3 +1,4 @@
+import { ANOTHER_EVERY_MS } from '../access/wrong-keys.ts'
 import { CODES, type ErrorCode, type Failure, TappetError } from '../errors.ts'
 import type { Issue } from '../lib/schema.ts'
 
@@ -18,6 +19,8 @@ export function errorBody({ code, message, hint, issues }: TappetError): ErrorBo
 /** Headers that belong to a status: when to come back, or how to prove who you are. */
 export function errorHeaders(status: number, code: string): Record<string, string> {
   if (status === 503) return { 'retry-after': '1' }
+  if (code === 'TPT_RATE_LIMITED') return { 'retry-after': String(ANOTHER_EVERY_MS / 1_000) }
+  if (code === 'TPT_FORBIDDEN') return { 'www-authenticate': 'Bearer error="insufficient_scope"' }
   if (code === 'TPT_UNAUTHORIZED') return { 'www-authenticate': 'Bearer' }
   return {}
 }

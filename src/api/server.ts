@@ -1,14 +1,16 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
+import { createGuard } from '../access/guard.ts'
+import type { Keys } from '../access/keys.ts'
 import { CODES, TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { drain } from './body.ts'
 import { asTappetError, errorBody, errorHeaders } from './error-body.ts'
+import { guardRoutes } from './guard-routes.ts'
 
 /**
  * The one HTTP server of a process. Admin routes, uploads and the HTTP trigger register on it before it listens.
@@ -21,17 +23,16 @@ export type HttpReply = FastifyReply
 
 declare module 'fastify' {
   interface FastifyInstance {
-    readonly holdsKey: (request: FastifyRequest) => boolean
-    /** A `preHandler` that lets only holders of an admin key through. */
-    readonly authorize: (request: FastifyRequest) => Promise<void>
     /** How long `readBody` waits for a whole body, in ms. */
     readonly requestTimeoutMs: number
   }
 }
 
 export interface ServerOptions {
-  /** Admin keys in clear. None: every admin route answers 401. */
+  /** Admin keys in clear, good without a ledger. */
   readonly keys: readonly string[]
+  /** All other keys. Default none. */
+  readonly issued?: Keys
   readonly logger: Logger
   /** How long a request's body may take to arrive where `readBody` reads it. Default 30 s. */
   readonly requestTimeoutMs?: number
@@ -48,7 +49,7 @@ const MAX_HEADERS = 100
 const LINGER_MS = 1_000
 const LINGER_BYTES = 16 * 1_048_576
 
-export function createServer({ keys, logger, requestTimeoutMs = 30_000 }: ServerOptions): HttpServer {
+export function createServer({ keys, issued, logger, requestTimeoutMs = 30_000 }: ServerOptions): HttpServer {
   const server = fastify({
     logger: false,
     trustProxy: false,
@@ -74,11 +75,7 @@ export function createServer({ keys, logger, requestTimeoutMs = 30_000 }: Server
 
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, _stream, done) => done(null))
-  const holdsKey = keyReader(keys)
-  server.decorate('holdsKey', holdsKey)
-  server.decorate('authorize', async (request: FastifyRequest) => {
-    if (!holdsKey(request)) throw new TappetError('TPT_UNAUTHORIZED', 'This needs an admin key.')
-  })
+  guardRoutes(server, createGuard(keys, issued ?? null))
   server.decorate('requestTimeoutMs', requestTimeoutMs)
   server.setErrorHandler((error, request, reply) => refuse(error, request, reply, logger))
   server.setNotFoundHandler((request) => {
@@ -92,21 +89,6 @@ export function createServer({ keys, logger, requestTimeoutMs = 30_000 }: Server
   })
   closeConnections(server)
   return server
-}
-
-/** Every cause gets the same answer, after the same work. */
-function keyReader(keys: readonly string[]): (request: FastifyRequest) => boolean {
-  const digests = keys.filter((key) => key !== '').map(digest)
-  return (request) => {
-    const given = digest(/^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
-    let known = false
-    for (const key of digests) known = timingSafeEqual(key, given) || known
-    return known
-  }
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }
 
 function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {

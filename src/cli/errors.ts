@@ -36,6 +36,8 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   TPT_FUNCTION_NOT_FOUND: EXIT.notFound,
   TPT_ROUTE_NOT_FOUND: EXIT.notFound,
   TPT_UNAUTHORIZED: EXIT.auth,
+  TPT_FORBIDDEN: EXIT.auth,
+  TPT_RATE_LIMITED: EXIT.auth,
   TPT_CONFLICT: EXIT.conflict,
   TPT_ALREADY_RUNNING: EXIT.conflict,
   TPT_PORT_TAKEN: EXIT.conflict,

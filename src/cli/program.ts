@@ -12,6 +12,7 @@ import { addDlq } from './verbs/dlq.ts'
 import { addDoctor } from './verbs/doctor.ts'
 import { addFunctions } from './verbs/functions.ts'
 import { addInvoke } from './verbs/invoke.ts'
+import { addKeys } from './verbs/keys.ts'
 import { addMigrate } from './verbs/migrate.ts'
 import { addReplay } from './verbs/replay.ts'
 import { addRuns } from './verbs/runs.ts'
@@ -47,7 +48,7 @@ function createProgram(io: Io, onExit: (code: number) => void): Command {
     .version(VERSION, '-V, --version')
     .option('--json', 'print one JSON document; lists that are followed are JSON lines')
     .option('--url <url>', 'the server to talk to (TAPPET_URL; default: the one of this folder)')
-    .option('--token <key>', 'its admin key (TAPPET_TOKEN; default: the one in .tappet/)')
+    .option('--token <key>', 'a key of it (TAPPET_TOKEN; default: the one in .tappet/)')
     .option('--cwd <folder>', "the project's folder (default: this one)")
     .option('--no-color', 'print no colours (NO_COLOR)')
     .option('-q, --quiet', 'print results only')
@@ -69,6 +70,8 @@ function createProgram(io: Io, onExit: (code: number) => void): Command {
     add(program, verb)
   program.commandsGroup('Fix')
   for (const add of [addReplay, addCancel]) add(program, verb)
+  program.commandsGroup('Admin')
+  addKeys(program, verb)
   settle(program, io)
   return program
 }

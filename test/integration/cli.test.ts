@@ -70,7 +70,17 @@ describe('the command line', () => {
         ['dlq', 'show'],
         ['dlq', 'replay'],
       ],
-      ...[['schedules', 'next'], ['db', 'diff'], ['db', 'apply'], ['db', 'query'], ['doctor'], ['version']],
+      ...[
+        ['schedules', 'next'],
+        ['db', 'diff'],
+        ['db', 'apply'],
+        ['db', 'query'],
+        ['doctor'],
+        ['version'],
+        ['keys', 'create'],
+        ['keys', 'list'],
+        ['keys', 'revoke'],
+      ],
     ]
     for (const verb of verbs) {
       it(`of ${verb.join(' ')} has examples that begin with it`, async () => {
@@ -288,6 +298,37 @@ describe('the command line', () => {
       assert.match(stranger.stdout, /✖ postgres +more with an admin key\n/)
       assert.equal((await runCli(['doctor', '--cwd', tmpdir()])).code, 4)
       assert.match((await json('version')).value.version, /^\d+\.\d+\.\d+/)
+    })
+  })
+
+  describe('keys', () => {
+    it('are made, listed and revoked', async () => {
+      const made = await tappet('keys', 'create', 'shop', '--scope', 'ingest,read', '--expires', '90d')
+      assert.equal(made.code, 0)
+      assert.match(made.stdout, /^tpt_[\w-]{43}\n$/)
+      assert.match(made.stderr, /^key_\w+: ingest, read, until \d{4}-.* not shown again/)
+      const { value } = await json('keys', 'list')
+      const { id } = value.keys[0]
+      assert.match(
+        (await tappet('keys')).stdout,
+        new RegExp(`${id} +live +ingest,read +\\d+s +never +20\\d\\d-.* shop`),
+      )
+      const key = made.stdout.trim()
+      assert.equal((await tappet('runs', '--token', key)).code, 0)
+      const refused = await tappet('replay', 'run_x', '--token', key)
+      assert.deepEqual([refused.code, refused.stderr.includes('TPT_FORBIDDEN')], [6, true])
+      assert.equal((await tappet('keys', 'revoke', id)).stdout, `revoked ${id} shop\n`)
+      assert.equal((await tappet('keys', 'revoke', 'key_none')).code, 5)
+      assert.equal((await json('keys')).value.keys[0].state, 'revoked')
+    })
+
+    it('are not made without a scope that there is', async () => {
+      assert.equal((await tappet('keys', 'create', 'shop')).code, 2)
+      assert.match(
+        (await tappet('keys', 'create', 'shop', '--scope', 'root')).stderr,
+        /Allowed are admin, operate/,
+      )
+      assert.equal((await tappet('keys', 'create', 'shop', '--scope', 'read', '--expires', 'soon')).code, 3)
     })
   })
 

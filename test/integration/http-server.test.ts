@@ -17,6 +17,7 @@ const BODY_TIMEOUT_MS = 300
 let server: HttpServer
 let port: number
 let url: string
+const OPEN = { config: { scope: 'public' } } as const
 let release: () => void = () => undefined
 let held = 0
 
@@ -35,22 +36,22 @@ function build(): HttpServer {
     logger: silentLogger,
     requestTimeoutMs: BODY_TIMEOUT_MS,
   })
-  made.post('/echo', async (request, reply) => {
+  made.post('/echo', OPEN, async (request, reply) => {
     const body = await readBody(request, LIMIT)
     return reply.type('application/octet-stream').send(body)
   })
-  made.get('/admin', { preHandler: made.authorize }, async () => ({ ok: true }))
-  made.post('/admin', { preHandler: made.authorize }, async (request) => ({
+  made.get('/admin', { config: { scope: 'admin' } }, async () => ({ ok: true }))
+  made.post('/admin', { config: { scope: 'admin' } }, async (request) => ({
     bytes: (await readBody(request, 10)).length,
   }))
-  made.get('/who', async ({ ip, protocol, host }) => ({ ip, protocol, host }))
-  made.get('/broken', async () => {
+  made.get('/who', OPEN, async ({ ip, protocol, host }) => ({ ip, protocol, host }))
+  made.get('/broken', OPEN, async () => {
     throw new Error('password=hunter2')
   })
-  made.get('/busy', async () => {
+  made.get('/busy', OPEN, async () => {
     throw new TappetError('TPT_UNAVAILABLE', 'The ledger did not answer.')
   })
-  made.get('/held', async () => {
+  made.get('/held', OPEN, async () => {
     held++
     await new Promise<void>((resolve) => {
       release = resolve

@@ -1,4 +1,7 @@
 import * as z from 'zod'
+import { createMemoryKeys } from '../../src/access/memory-keys.ts'
+import type { Keys } from '../../src/access/keys.ts'
+import type { RouteScope } from '../../src/access/scopes.ts'
 import { registerAdminRoutes } from '../../src/api/admin.ts'
 import type { AdminDeps, Check } from '../../src/api/deps.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
@@ -67,10 +70,19 @@ interface Answer {
   readonly body: any
 }
 
+export interface ServedRoute {
+  readonly method: string
+  readonly url: string
+  readonly scope: RouteScope | undefined
+}
+
 export interface AdminServer {
   readonly url: string
   readonly store: Store
+  readonly keys: Keys
   readonly functions: readonly LoadedFunction[]
+  /** All that it serves. */
+  readonly routes: readonly ServedRoute[]
   /** What `/readyz` is told. */
   checks: readonly Check[]
   stopping: boolean
@@ -87,7 +99,12 @@ export async function startAdmin(
   const store = metrics.watch(ledger)
   const jobs = createMemoryQueue()
   const logger = silentLogger
-  const server = createServer({ keys: [KEY], logger })
+  const keys = createMemoryKeys()
+  const server = createServer({ keys: [KEY], issued: keys, logger })
+  const routes: ServedRoute[] = []
+  server.addHook('onRoute', ({ method, url, config }) => {
+    for (const each of [method].flat()) routes.push({ method: each, url, scope: config?.scope })
+  })
   const runtime = createInlineRuntime(DEFINITIONS, NO_CALLS, (lines) => void store.appendLogs(lines))
   const functions = [...DEFINITIONS].map(([id, definition]) => load(id, definition))
   const findFunction = (id: string) => functions.find((fn) => fn.id === id)
@@ -106,7 +123,7 @@ export async function startAdmin(
     stopping: false,
   }
   const deps: AdminDeps = {
-    ...{ server, store, metrics, queue: jobs, emit: broker.emit, enqueue: dispatcher.enqueue },
+    ...{ server, store, keys, metrics, queue: jobs, emit: broker.emit, enqueue: dispatcher.enqueue },
     awaitRun: createAwaitRun(store),
     catalog: () => ({ functions, problems: [PROBLEM] }),
     triggerProblems: () => [],
@@ -123,7 +140,7 @@ export async function startAdmin(
   const url = await server.listen({ host: '127.0.0.1', port: 0 })
 
   return Object.assign(state, {
-    ...{ url, store, functions },
+    ...{ url, store, keys, functions, routes },
     async request(path: string, init: RequestInit = {}) {
       const json = init.body === undefined ? {} : { 'content-type': 'application/json' }
       const headers = { authorization: `Bearer ${KEY}`, ...json, ...(init.headers as Record<string, string>) }

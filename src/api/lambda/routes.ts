@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import type { Scope } from '../../access/scopes.ts'
 import { newId } from '../../lib/id.ts'
 import type { LoadedFunction } from '../../runtime/runtime.ts'
 import type { AdminDeps } from '../deps.ts'
@@ -18,26 +19,27 @@ type Answer = (request: HttpRequest, reply: HttpReply, deps: AdminDeps) => Promi
  */
 export function registerLambdaRoutes(deps: AdminDeps): void {
   const { server } = deps
-  const preHandler = async (request: HttpRequest, reply: HttpReply): Promise<void> => {
-    takeSessionToken(request)
-    await server.authorize(request).catch((error: unknown) => refuse(reply, error))
-  }
-  const route = (method: 'GET' | 'POST', url: string, answer: Answer): void =>
+  const route = (scope: Scope, method: 'GET' | 'POST', url: string, answer: Answer): void =>
     void server.route({
-      ...{ method, url, preHandler },
-      handler: (request, reply) =>
-        answer(request, reply, deps).catch((error: unknown) => refuse(reply, error)),
+      ...{ method, url, config: { scope }, onRequest: takeSessionToken },
+      handler: (request, reply) => answer(request, reply, deps),
+      errorHandler: (error, _request, reply) => void refuse(reply, error),
     })
-  route('POST', '/2015-03-31/functions/:name/invocations', invoke)
-  route('POST', '/2014-11-13/functions/:name/invoke-async', invokeAsync)
-  route('POST', '/2021-11-15/functions/:name/response-streaming-invocations', invokeWithResponseStream)
-  route('GET', '/2015-03-31/functions', listFunctions)
-  route('GET', '/2015-03-31/functions/:name', getFunction)
-  route('GET', '/2015-03-31/functions/:name/configuration', getConfiguration)
+  route('operate', 'POST', '/2015-03-31/functions/:name/invocations', invoke)
+  route('operate', 'POST', '/2014-11-13/functions/:name/invoke-async', invokeAsync)
+  route(
+    'operate',
+    'POST',
+    '/2021-11-15/functions/:name/response-streaming-invocations',
+    invokeWithResponseStream,
+  )
+  route('read', 'GET', '/2015-03-31/functions', listFunctions)
+  route('read', 'GET', '/2015-03-31/functions/:name', getFunction)
+  route('read', 'GET', '/2015-03-31/functions/:name/configuration', getConfiguration)
 }
 
 /** Signed requests carry their signature where our key would be. */
-function takeSessionToken({ headers }: HttpRequest): void {
+async function takeSessionToken({ headers }: HttpRequest): Promise<void> {
   const token = headers['x-amz-security-token']
   if (typeof token === 'string') headers.authorization = `Bearer ${token}`
 }

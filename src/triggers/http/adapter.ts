@@ -37,7 +37,7 @@ export function createHttpAdapter(deps: HttpAdapterDeps): TriggerAdapter<HttpTri
   let emit: Emit = () => Promise.reject(refusal('new'))
   let { router, problems } = buildRouter([], secret)
 
-  server.all('*', async (request, reply) => {
+  server.all('*', { config: { scope: 'public' } }, async (request, reply) => {
     if (state !== 'open') throw refusal(state)
     const match = router.find(request.method, request.raw.url ?? '/')
     if (match.kind !== 'found') return refuseRoute(match, request, reply)

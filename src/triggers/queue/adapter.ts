@@ -126,11 +126,11 @@ async function deliver(rows: readonly OutboxMessage[], publish: Publish): Promis
   if (failed) throw failed.reason
 }
 
+const TAKING = { config: { scope: 'ingest' } } as const
+
 function addRoutes(server: HttpServer, publish: Publish): void {
-  server.post('/_tappet/events', { preHandler: server.authorize }, async (request, reply) =>
-    takeEvents(request, reply, publish),
-  )
-  server.post('/_tappet/queues/:queue', { preHandler: server.authorize }, async (request, reply) => {
+  server.post('/_tappet/events', TAKING, async (request, reply) => takeEvents(request, reply, publish))
+  server.post('/_tappet/queues/:queue', TAKING, async (request, reply) => {
     const { queue } = request.params as { readonly queue: string }
     checkJson(request)
     const data = parseJson(await readBody(request, MAX_BODY))

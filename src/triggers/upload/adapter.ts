@@ -87,26 +87,31 @@ function addRoutes(
   const receiver = { storage, intake }
   const tus = createTusReceiver(receiver, logger)
   const file = `${UPLOADS_PATH}*`
-  const preHandler = server.authorize
+  const taking = { scope: 'ingest' } as const
   server.route({
     method: 'PUT',
     url: file,
-    preHandler,
+    config: taking,
     handler: (request, reply) => receivePut(request, reply, receiver),
   })
   for (const url of [file, UPLOADS_PATH.slice(0, -1)])
     server.route({
       method: 'POST',
       url,
-      preHandler,
+      config: taking,
       handler: (request, reply) => receiveForm(request, reply, receiver),
     })
   server.route({
     method: ['GET', 'HEAD'],
     url: file,
-    preHandler,
+    config: { scope: 'read' },
     handler: (request, reply) => sendFile(request, reply, { storage, files }),
   })
   for (const url of [TUS_PATH, `${TUS_PATH}/*`])
-    server.route({ method: ['POST', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'], url, preHandler, handler: tus })
+    server.route({
+      method: ['POST', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'],
+      url,
+      config: taking,
+      handler: tus,
+    })
 }
