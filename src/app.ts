@@ -7,6 +7,7 @@ import { createMetrics, type Metrics } from './api/metrics.ts'
 import { createServer } from './api/server.ts'
 import { type Adapters, createAdapters } from './app/adapters.ts'
 import { runChecks } from './app/checks.ts'
+import { startClock } from './app/clock.ts'
 import { type Database, openDatabase } from './app/database.ts'
 import { openQueue } from './app/engine.ts'
 import { type Functions, openFunctions } from './app/functions.ts'
@@ -106,7 +107,6 @@ interface Parts {
   readonly undo: (() => Promise<unknown>)[]
 }
 
-const CLOCK_EVERY_MS = 30_000
 const RETIRE_EVERY_MS = 3_600_000
 
 async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
@@ -114,7 +114,8 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const adminKey = config.adminToken ?? (await folder.adminKey())
   const keys = createPostgresKeys(database.pool)
   const server = createServer({ keys: [adminKey], issued: keys, logger })
-  const clock = startClock(store)
+  const clock = await startClock(store)
+  undo.push(() => clock.stop())
   const awaitRun = createAwaitRun(store)
   const install = mode === 'dev' ? 'apply' : 'check'
   const nowMs = clock.nowMs
@@ -127,7 +128,6 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   undo.push(async () => {
     await runtime.close()
     await logs.stop()
-    await clock.stop()
   })
   const dispatcher = createDispatcher({ store, queue, logger })
   const broker = createBroker({ store, runtime, dispatcher, logger, findFunction: functions.find })
@@ -193,16 +193,6 @@ async function startIntake({ adapters, functions, broker, undo }: Intake): Promi
     await broker.stop()
   })
   await adapters.start(functions.subscriptions, broker.emit)
-}
-
-/** The database's time, from ours and the offset that was last measured. */
-function startClock(store: Store): { nowMs(): number; stop(): Promise<void> } {
-  let offsetMs = 0
-  const measure = async (): Promise<void> => {
-    offsetMs = (await store.ping()).clockOffsetMs
-  }
-  const loop = startLoop(measure, { everyMs: CLOCK_EVERY_MS, onError: () => undefined })
-  return { nowMs: () => Date.now() + offsetMs, stop: () => loop.stop() }
 }
 
 function startRetiring(store: Store, config: Config, logger: Logger): { stop(): Promise<void> } {

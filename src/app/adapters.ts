@@ -37,7 +37,7 @@ export interface AdaptersDeps {
   readonly database: Database
   readonly server: HttpServer
   readonly awaitRun: AwaitRun
-  readonly nowMs: () => number
+  readonly nowMs: () => number | Promise<number>
   readonly logger: Logger
   /** Whether triggers in databases are put in place, or only compared with what is declared. */
   readonly install: 'apply' | 'check'

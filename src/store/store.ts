@@ -123,6 +123,15 @@ export interface Retention {
   readonly deadMs: number
 }
 
+export interface Ping {
+  /** Round trip. */
+  readonly ms: number
+  /** The database's clock as the answer came, in ms since 1970. */
+  readonly databaseMs: number
+  /** How far that is ahead of ours. */
+  readonly clockOffsetMs: number
+}
+
 /**
  * The ledger: which events came in, which runs they made, how each attempt ended. All times are the database's.
  * Every method rejects with TPT_UNAVAILABLE when the database does not answer.
@@ -178,7 +187,6 @@ export interface Store {
 
   /** Calls back with the id of each run that this process has finished. */
   onFinished(listener: (runId: string) => void): () => void
-  /** Round trip in ms, and how far the database's clock is ahead of ours. */
-  ping(): Promise<{ readonly ms: number; readonly clockOffsetMs: number }>
+  ping(): Promise<Ping>
   close(): Promise<void>
 }

@@ -139,13 +139,20 @@ function createSweeper(
 ): (stop: AbortSignal) => Promise<void> {
   let after = ''
   let steadySince = performance.now()
-  let sweptAt = Date.now()
+  let sweptAt = performance.now()
+  let databaseAt: number | null = null
 
-  /** We were stopped, or the machine slept: so did our heart, and maybe everybody's. */
-  const noticeGap = (): void => {
-    const now = Date.now()
-    if (Math.abs(now - sweptAt) > silentMs) steadySince = performance.now()
+  /**
+   * We were stopped, the machine slept, or somebody set the database's clock: hearts look silent that only could not
+   * beat, or beat by another time. What our own clock on the wall says is no reason for anything.
+   */
+  const noticeGap = (databaseMs: number): void => {
+    const now = performance.now()
+    const ownMs = now - sweptAt
+    const databaseGapMs = databaseMs - (databaseAt ?? databaseMs - ownMs)
+    if (ownMs > silentMs || Math.abs(databaseGapMs - ownMs) > silentMs / 2) steadySince = now
     sweptAt = now
+    databaseAt = databaseMs
   }
 
   const reclaim = async (): Promise<void> => {
@@ -171,9 +178,8 @@ function createSweeper(
   }
 
   return async (stop) => {
-    noticeGap()
     try {
-      await store.ping()
+      noticeGap((await store.ping()).databaseMs)
     } catch (error) {
       steadySince = performance.now()
       throw error

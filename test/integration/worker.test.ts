@@ -55,6 +55,16 @@ test('a process that was stopped for a while does not take its own runs for lost
   await eventually(async () => (await it.run())?.state === 'completed', 'the attempt to end')
 })
 
+test('a worker that died is found although the database’s clock was set back since', async () => {
+  let nowMs = Date.now()
+  const ledger = createMemoryStore(() => new Date(nowMs))
+  const [job = assert.fail()] = (await ledger.accept(makeEvent({ runs: [makeRun({ functionId })] }))).jobs
+  await ledger.heartbeat({ id: 'wrk_1', host: 'h', pid: 1 }, [])
+  await ledger.claim(job, 'wrk_1')
+  nowMs -= 3_600_000
+  assert.equal((await ledger.reclaim(6_000, 10)).length, 1)
+})
+
 test('an outcome is written down in spite of errors that nobody foresaw', async () => {
   await using it = await startOne()
   it.failFinish(new Error('database "ledger" is not currently accepting connections'))

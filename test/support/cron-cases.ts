@@ -42,10 +42,11 @@ export const ZONES = [
 ] as const
 
 const DAY = 86_400_000
-const FIRST_DAY = Date.UTC(2005, 0, 1) / DAY
+/** Before, some clocks changed at a minute past midnight; the oracle knows full quarters of an hour only. */
+const FIRST_DAY = Date.UTC(2012, 0, 1) / DAY
 const LAST_DAY = Date.UTC(2036, 0, 1) / DAY
 /** The oracle walks this far; an expression that names no day within it must name none here either. */
-const SPAN_MS = 2 * DAY
+const SPAN_MS = 1.5 * DAY
 const MAX_TICKS = 20_000
 
 export interface Case {
@@ -60,8 +61,8 @@ export function rollCase(dice: Dice): Case {
   const zone = dice.pick(ZONES)
   const changes = changesOf(zone)
   const nearChange = changes.length > 0 && dice.next() < 0.75
-  const day = nearChange ? dice.pick(changes) - 1 : dice.between(FIRST_DAY, LAST_DAY)
-  const instant = new Date(day * DAY + dice.between(0, DAY / 1_000 - 1) * 1_000)
+  const day = nearChange ? dice.pick(changes) : dice.between(FIRST_DAY, LAST_DAY)
+  const instant = new Date(day * DAY - dice.between(0, DAY / 2_000 - 1) * 1_000)
   const fields = rollFields(dice)
   const { second, minute, hour, dom, month = '*', dow } = fields
   const five = `${minute} ${hour} ${dom} ${month} ${dow}`

@@ -122,3 +122,39 @@ describe('the house', () => {
       assert.equal(broken([{ from, to }]).length > 0, true, `${from} -> ${to}`)
   })
 })
+
+/** Who may look at the clock on the wall of its machine, and why nothing depends on its being right. */
+const WALL_CLOCKS: Readonly<Record<string, string>> = {
+  'src/app/clock.ts': 'notices that somebody has set it',
+  'src/lib/id.ts':
+    'ids sort roughly by time; that they differ is the dice’s work, and one process’s never go back',
+  'src/errors.ts': 'a date to retry at comes from a function on the same machine: only the difference counts',
+  'src/embedded/cluster.ts': 'a name for a folder that was put aside',
+  'src/queue/bullmq.ts': 'a field that BullMQ asks for; nothing is ordered by it',
+  'src/queue/bullmq-consumer.ts': 'a field that BullMQ asks for; nothing reads it',
+  'src/runtime/catalog.ts': 'the age of a file in a cache, by the clock that dated it',
+  'src/runtime/runner/sample.ts': 'an example of a date',
+  'src/runtime/handler/log-line.ts': 'the time in a log line of a function',
+  'src/api/invoke-event.ts': 'the time in an event that its sender gave none; decides nothing',
+  'src/events/cloudevents.ts': 'the time in an event that its sender gave none; decides nothing',
+  'src/triggers/queue/normalize.ts': 'the time in an event that its sender gave none; decides nothing',
+  'src/triggers/cron/next.ts': 'whether an expression comes at any time at all',
+  'src/triggers/upload/disk-storage.ts': 'the age of a file, by the clock that dated it',
+  'src/triggers/upload/disk-draft.ts': 'the age of a file, by the clock that dated it',
+  'src/triggers/upload/tus-store.ts': 'the age of an upload that is under way, shown to its sender',
+  'src/store/postgres/store.ts': 'how far ours is from the database’s, for `tappet doctor`',
+}
+/** Tests' twins, and what is only shown to a person. */
+const NOT_DECIDING = /^src\/(cli\/|.*\bmemory)/
+
+describe('the clock', () => {
+  it('that decides is the database’s: who reads another has a reason', async () => {
+    const names = (await readdir('src', { recursive: true })).filter((name) => name.endsWith('.ts'))
+    const readers: string[] = []
+    for (const name of names.map((path) => join('src', path))) {
+      if (/\bDate\.now\b|new Date\(\)/.test(await readFile(name, 'utf8'))) readers.push(name)
+    }
+    const deciding = readers.filter((name) => !NOT_DECIDING.test(name))
+    assert.deepEqual(deciding.toSorted(), Object.keys(WALL_CLOCKS).toSorted())
+  })
+})

@@ -36,7 +36,7 @@ test('all is well', async () => {
 test('without the ledger nothing can be taken in', async () => {
   assert.deepEqual(await wrong({ store: { ...parts.store, ping: gone } }), ['postgres: gone'])
   const ahead = async (clockOffsetMs: number) =>
-    wrong({ store: { ...parts.store, ping: async () => ({ ms: 1, clockOffsetMs }) } })
+    wrong({ store: { ...parts.store, ping: async () => ({ ms: 1, databaseMs: 0, clockOffsetMs }) } })
   assert.deepEqual(await ahead(60_000), [])
   assert.deepEqual(await ahead(60_001), ['postgres: clock is 60001 ms ahead of ours'])
 })

@@ -27,6 +27,7 @@ const FIXED_IN_A_GAP: [string, string, string, string][] = [
   ['30 0 * * *', 'America/Havana', '2026-03-08T00:00Z', '2026-03-08T05:00'],
   ['0 3 * * *', 'Pacific/Chatham', '2026-09-26T10:00Z', '2026-09-26T14:00'],
   ['0 0 * * *', 'Africa/Cairo', '2026-04-23T21:00Z', '2026-04-23T22:00'],
+  ['41-48 23 * * *', 'America/Nuuk', '2026-03-28T12:00Z', '2026-03-29T01:00'],
 ]
 
 for (const [expression, zone, from, first] of FIXED_IN_A_GAP) {

@@ -20,7 +20,10 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
       state.finished.on('run', listener)
       return () => state.finished.off('run', listener)
     },
-    ping: async () => ({ ms: 0, clockOffsetMs: now().getTime() - Date.now() }),
+    async ping() {
+      const databaseMs = now().getTime()
+      return { ms: 0, databaseMs, clockOffsetMs: databaseMs - Date.now() }
+    },
     close: async () => undefined,
   }
 }

@@ -38,7 +38,8 @@ export function sweepMethods(state: State): SweepMethods {
     async reclaim(silentMs, maxLosses) {
       const lost = allRuns(state).filter(({ state: at, worker }) => {
         if (at !== 'running' || worker === null) return false
-        return (state.heartbeats.get(worker) ?? new Date(0)) < ago(state, silentMs)
+        const beat = state.heartbeats.get(worker) ?? new Date(0)
+        return beat < ago(state, silentMs) || beat > ago(state, -Math.max(silentMs, 0))
       })
       return lost.flatMap((run) => reclaimOne(state, run, maxLosses) ?? [])
     },

@@ -37,7 +37,7 @@ export function createPostgresSchedules(pool: Pool): Schedules {
 
 /**
  * New ones begin with the tick that the caller has computed. The same spec is only said to be served, at most every
- * 10 s; another spec is replaced once it has not been served for so long.
+ * 10 s; another spec is replaced once it has not been served for so long, or was before the clock was set back.
  */
 const SERVE = `
   insert into tappet.schedules as s (id, function_id, expression, timezone, spec, next_at)
@@ -49,7 +49,8 @@ const SERVE = `
     next_at = case when s.spec = excluded.spec then s.next_at else excluded.next_at end,
     previous_at = case when s.spec = excluded.spec then s.previous_at end,
     skipped = case when s.spec = excluded.spec then s.skipped else 0 end
-  where s.served_at <= now() - case when s.spec = excluded.spec then 10000 else $7 end * interval '1 ms'`
+  where s.served_at <= now() - case when s.spec = excluded.spec then 10000 else $7 end * interval '1 ms'
+     or s.served_at > now() + interval '1 min'`
 
 const ABANDONED = `delete from tappet.schedules where served_at < now() - $1 * interval '1 ms'`
 
@@ -82,7 +83,8 @@ const LIST = `
 async function serve(pool: Pool, declared: readonly ScheduleSpec[], unservedMs: number): Promise<void> {
   if (declared.length === 0) return
   const [clock] = await query<{ now: Date }>(pool, 'schedules-now', 'select clock_timestamp() as now')
-  const now = clock?.now ?? new Date()
+  if (!clock) return
+  const { now } = clock
   await query(pool, 'schedules-serve', SERVE, [
     declared.map(({ id }) => id),
     declared.map(({ functionId }) => functionId),

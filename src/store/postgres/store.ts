@@ -4,7 +4,7 @@ import { TappetError } from '../../errors.ts'
 import { createBatcher } from '../../lib/batch.ts'
 import { withDeadline } from '../../lib/service.ts'
 import type { Job } from '../../queue/queue.ts'
-import type { Acceptance, Claim, Finish, NewEvent, Store } from '../store.ts'
+import type { Acceptance, Claim, Finish, NewEvent, Ping, Store } from '../store.ts'
 import { acceptAll, acceptNamed } from './accept.ts'
 import { beat, claimAll, disown, finishAll, leave } from './lease.ts'
 import { isBadValue, query, toStoreError } from './pool.ts'
@@ -114,8 +114,7 @@ async function claimForEach(pool: Pool, items: readonly ClaimItem[]): Promise<(C
   return items.map((item) => claims.get(item) ?? null)
 }
 
-async function ping(pool: Pool): Promise<{ ms: number; clockOffsetMs: number }> {
-  const startedMs = Date.now()
+async function ping(pool: Pool): Promise<Ping> {
   const started = performance.now()
   const asked = query<{ ms: string }>(
     pool,
@@ -127,5 +126,6 @@ async function ping(pool: Pool): Promise<{ ms: number; clockOffsetMs: number }> 
     throw toStoreError(error)
   })
   const ms = performance.now() - started
-  return { ms, clockOffsetMs: Number(row?.ms) - (startedMs + ms / 2) }
+  const databaseMs = Number(row?.ms) + ms / 2
+  return { ms, databaseMs, clockOffsetMs: databaseMs - Date.now() }
 }

@@ -42,17 +42,20 @@ export async function nextDueMs(pool: Pool): Promise<number | null> {
 
 const QUEUED = `
   select id, function_id, lease from tappet.runs
-   where state = 'queued' and id > $1 and queued_at <= now() - $2 * interval '1 ms' order by id limit $3`
+   where state = 'queued' and id > $1 and 
+     and (queued_at <= now() - $2 * interval '1 ms' or queued_at > now() + interval '1 min') order by id limit $3`
 
 export async function queued(pool: Pool, after: string, olderThanMs: number, limit: number): Promise<Job[]> {
   return (await query<JobRow>(pool, 'queued', QUEUED, [after, olderThanMs, limit])).map(toJob)
 }
 
+/** A heart that beats in the future beat before the clock was set back: a living one has beaten again since. */
 const RECLAIM = `
   with lost as (
     select r.id, r.lease, r.attempt, r.started_at, r.worker, r.losses + 1 >= $2 as hopeless
       from tappet.runs r left join tappet.workers w on w.id = r.worker
-     where r.state = 'running' and (w.id is null or w.heartbeat_at < now() - $1 * interval '1 ms')
+     where r.state = 'running' and (w.id is null or w.heartbeat_at < now() - $1 * interval '1 ms'
+            or w.heartbeat_at > now() + greatest($1, 0) * interval '1 ms')
      order by r.id limit 1000 for update of r skip locked
   ), back as (
     update tappet.runs r

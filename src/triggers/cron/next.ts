@@ -1,6 +1,7 @@
 import { Cron } from 'croner'
 import { TappetError } from '../../errors.ts'
 import type { CronTrigger } from './declare.ts'
+import { createWallClock } from './gap.ts'
 
 /**
  * The instants that a cron expression names in a time zone. Day of month and day of week are alternatives when both are
@@ -23,13 +24,42 @@ export function parseCron(expression: string, timezone: string): Ticks {
   const cron = compile(expression, timezone)
   const after = (instant: Date): Date | null => cron.nextRun(instant)
   if (after(new Date()) === null) throw invalid('a time that comes at some time', expression)
+  const newest = (instant: Date, count: number): readonly Date[] => {
+    const nextSecond = Math.floor(instant.getTime() / 1_000 + 1) * 1_000
+    return cron.previousRuns(count, new Date(nextSecond)).toReversed()
+  }
+  const ticks = { after, newest }
+  return isFixed(expression) ? withGaps(ticks, expression, timezone) : ticks
+}
+
+/**
+ * croner loses a fixed time in a gap that ends at midnight, as in Nuuk from 2024 on: it looks for the first valid
+ * instant on the same date, and there is none.
+ */
+function withGaps(ticks: Ticks, expression: string, timezone: string): Ticks {
+  const clock = createWallClock(timezone)
+  const onTheWall = compile(expression, 'UTC')
+  const after = (instant: Date): Date | null => {
+    const found = ticks.after(instant)
+    const wall = onTheWall.nextRun(new Date(clock.wallOf(instant)))
+    const end = wall && clock.endOfGap(wall.getTime())
+    return end && end > instant && (found === null || end < found) ? end : found
+  }
   return {
     after,
     newest(instant, count) {
-      const nextSecond = Math.floor(instant.getTime() / 1_000 + 1) * 1_000
-      return cron.previousRuns(count, new Date(nextSecond)).toReversed()
+      const [oldest] = ticks.newest(instant, count)
+      if (!oldest) return []
+      // One more in each gap that croner has overlooked.
+      return ticksBetween({ ...ticks, after }, oldest, instant, 2 * count).slice(-count)
     },
   }
+}
+
+/** Neither wildcard nor step in the fields of the time. Nicknames name no time but midnight and the full hours. */
+function isFixed(expression: string): boolean {
+  const fields = expression.trim().split(/\s+/)
+  return fields.length >= 5 && !/[*/?]/.test(fields.slice(0, -3).join(' '))
 }
 
 /** Ticks from `from` to `until`, both included, in order; the first `max` of them. */

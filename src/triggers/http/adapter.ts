@@ -16,7 +16,7 @@ export interface HttpAdapterDeps {
   /** The value of an environment variable. */
   readonly secret: SecretOf
   /** By the database's clock. */
-  readonly nowMs: () => number
+  readonly nowMs: () => number | Promise<number>
   readonly logger: Logger
   /** How long callers who wait may go on waiting after `stop`. Default 5 s. */
   readonly stopGraceMs?: number
@@ -42,7 +42,7 @@ export function createHttpAdapter(deps: HttpAdapterDeps): TriggerAdapter<HttpTri
     const match = router.find(request.method, request.raw.url ?? '/')
     if (match.kind !== 'found') return refuseRoute(match, request, reply)
     if (match.route.verifier === 'unset') return refuseUnset(reply)
-    const received = await receive(request, match, nowMs())
+    const received = await receive(request, match, await nowMs())
     if (received.kind === 'challenge') return reply.type('text/plain').send(received.text)
     if (state !== 'open') throw refusal(state)
     const { event, aliases } = received
