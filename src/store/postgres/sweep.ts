@@ -42,7 +42,7 @@ export async function nextDueMs(pool: Pool): Promise<number | null> {
 
 const QUEUED = `
   select id, function_id, lease from tappet.runs
-   where state = 'queued' and id > $1 and 
+   where state = 'queued' and id > $1
      and (queued_at <= now() - $2 * interval '1 ms' or queued_at > now() + interval '1 min') order by id limit $3`
 
 export async function queued(pool: Pool, after: string, olderThanMs: number, limit: number): Promise<Job[]> {
