@@ -11,7 +11,7 @@ import { startClock } from './app/clock.ts'
 import { type Database, openDatabase } from './app/database.ts'
 import { openQueue } from './app/engine.ts'
 import { type Functions, openFunctions } from './app/functions.ts'
-import { listen } from './app/listen.ts'
+import { isLoopback, listen } from './app/listen.ts'
 import { type Broker, createBroker } from './broker.ts'
 import type { Config } from './config.ts'
 import type { Logger } from './lib/log.ts'
@@ -112,8 +112,10 @@ const RETIRE_EVERY_MS = 3_600_000
 async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const { config, mode, logger, folder, database, store, queue, metrics, undo } = parts
   const adminKey = config.adminToken ?? (await folder.adminKey())
+  // In production a proxy on this machine may hand on any name.
+  const loopbackOnly = mode === 'dev' && isLoopback(config.host)
   const keys = createPostgresKeys(database.pool)
-  const server = createServer({ keys: [adminKey], issued: keys, logger })
+  const server = createServer({ keys: [adminKey], issued: keys, logger, loopbackOnly })
   const clock = await startClock(store)
   undo.push(() => clock.stop())
   const awaitRun = createAwaitRun(store)

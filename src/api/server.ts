@@ -11,6 +11,7 @@ import type { Logger } from '../lib/log.ts'
 import { drain } from './body.ts'
 import { asTappetError, errorBody, errorHeaders } from './error-body.ts'
 import { guardRoutes } from './guard-routes.ts'
+import { addWebSafety } from './web-safety.ts'
 
 /**
  * The one HTTP server of a process. Admin routes, uploads and the HTTP trigger register on it before it listens.
@@ -34,6 +35,8 @@ export interface ServerOptions {
   /** All other keys. Default none. */
   readonly issued?: Keys
   readonly logger: Logger
+  /** System routes answer only under the names of this machine itself. Default no. */
+  readonly loopbackOnly?: boolean
   /** How long a request's body may take to arrive where `readBody` reads it. Default 30 s. */
   readonly requestTimeoutMs?: number
 }
@@ -49,7 +52,8 @@ const MAX_HEADERS = 100
 const LINGER_MS = 1_000
 const LINGER_BYTES = 16 * 1_048_576
 
-export function createServer({ keys, issued, logger, requestTimeoutMs = 30_000 }: ServerOptions): HttpServer {
+export function createServer(options: ServerOptions): HttpServer {
+  const { keys, issued, logger, loopbackOnly = false, requestTimeoutMs = 30_000 } = options
   const server = fastify({
     logger: false,
     trustProxy: false,
@@ -87,6 +91,7 @@ export function createServer({ keys, issued, logger, requestTimeoutMs = 30_000 }
     if (raw.httpVersionMajor === 1) return
     throw new TappetError('TPT_REQUEST_INVALID', `Expected HTTP/1.1 or 1.0, got HTTP/${raw.httpVersion}.`)
   })
+  addWebSafety(server, loopbackOnly)
   closeConnections(server)
   return server
 }

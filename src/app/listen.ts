@@ -19,3 +19,8 @@ export async function listen(server: HttpServer, { host, port }: Config): Promis
   const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   return `http://${name.includes(':') ? `[${name}]` : name}:${bound}`
 }
+
+/** Whether nobody but this machine can connect. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}
