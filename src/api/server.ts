@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 
@@ -110,9 +110,8 @@ function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply, lo
 
 /** Answers what is not HTTP, too many headers, or headers that never end. There is no request object yet. */
 function refuseConnection(error: Error & { readonly code?: string }, socket: Socket): void {
-  const { _httpMessage: response } = socket as {
-    readonly _httpMessage?: { readonly headersSent: boolean }
-  }
+  const response = responseOn(socket)
+  if (response?.req.complete) return endAfterResponses(socket)
   if (error.code === 'ECONNRESET' || !socket.writable || response?.headersSent) return void socket.destroy()
   const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
   const code = late ? 'TPT_REQUEST_TIMEOUT' : 'TPT_REQUEST_INVALID'
@@ -129,6 +128,19 @@ function refuseConnection(error: Error & { readonly code?: string }, socket: Soc
   const body = JSON.stringify({ error: { code, message: text, hint: CODES[code].hint } })
   const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}`
   socket.end(`${head}\r\nConnection: close\r\n\r\n${body}`, () => socket.destroy())
+}
+
+/** The response under way, if there is one: Node has no public name for it. */
+function responseOn(socket: Socket): ServerResponse | null {
+  const { _httpMessage: response } = socket as { readonly _httpMessage?: ServerResponse | null }
+  return response ?? null
+}
+
+/** What came after whole requests is bad, not they: each is answered, or its sender would take the refusal for theirs. */
+function endAfterResponses(socket: Socket): void {
+  const response = responseOn(socket)
+  if (response === null) return void socket.end(() => socket.destroy())
+  response.once('close', () => setImmediate(endAfterResponses, socket))
 }
 
 /**

@@ -1,4 +1,7 @@
 import type { Case } from './case.ts'
+import { CONTENT } from './classes/content.ts'
+import { FRAMING } from './classes/framing.ts'
+import { JSON_CASES } from './classes/json.ts'
 import { NAMES } from './classes/names.ts'
 
 export interface CaseClass {
@@ -6,4 +9,9 @@ export interface CaseClass {
   readonly cases: readonly Case[]
 }
 
-export const CLASSES: readonly CaseClass[] = [{ name: 'names', cases: NAMES }]
+export const CLASSES: readonly CaseClass[] = [
+  { name: 'framing', cases: FRAMING },
+  { name: 'content', cases: CONTENT },
+  { name: 'json', cases: JSON_CASES },
+  { name: 'names', cases: NAMES },
+]

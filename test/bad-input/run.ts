@@ -8,16 +8,21 @@ import { startTarget, type Target } from './target.ts'
  * the right answer, and do no harm: no event from what was refused, no file of the sender's naming, no stall, no crash.
  */
 const { values } = parseArgs({
-  options: { case: { type: 'string' }, class: { type: 'string' }, list: { type: 'boolean', default: false } },
+  options: {
+    case: { type: 'string' },
+    class: { type: 'string' },
+    'at-once': { type: 'string', default: '24' },
+    list: { type: 'boolean', default: false },
+  },
 })
 
-const AT_ONCE = 24
+const AT_ONCE = Number(values['at-once'])
 const MAX_STALL_MS = 50
 /** Longer than this is looked into although the process was not computing: it may have waited for a disk. */
 const MAX_PAUSE_MS = 250
 const MAX_RSS_BYTES = 700 * 1_048_576
 /** Alone, a case that really holds the loop up does so every time. */
-const CONFIRMATIONS = 5
+const CONFIRMATIONS = 8
 
 interface Row {
   readonly name: string
@@ -126,7 +131,8 @@ async function findStalls(target: Target, batch: readonly Case[]): Promise<reado
     for (let i = 0; i < CONFIRMATIONS && quickestMs > MAX_STALL_MS; i++) {
       await target.pulse()
       await each.run(target).catch(() => undefined)
-      quickestMs = Math.min(quickestMs, (await target.pulse()).wallMs)
+      const { wallMs, cpuMs } = await target.pulse()
+      quickestMs = Math.min(quickestMs, wallMs > MAX_PAUSE_MS ? wallMs : cpuMs)
     }
     worstStallMs = Math.max(worstStallMs, quickestMs)
     if (quickestMs > MAX_STALL_MS)

@@ -42,6 +42,8 @@ export async function startTarget(): Promise<Target> {
   const sandbox = await mkdtemp(join(tmpdir(), 'tappet-bad-input-'))
   const postgres = await startEmbeddedPostgres({ folder: join(sandbox, 'pg') })
   const pool = new Pool({ connectionString: postgres.url, max: 4 })
+  // The server is stopped while connections are still being closed.
+  pool.on('error', () => undefined)
   await pool.query(PREPARE)
   await mkdir(join(sandbox, 'tmp'))
   const project = await makeProject(FUNCTIONS, sandbox)

@@ -67,6 +67,16 @@ const post = (body: string | Buffer, headers: Record<string, string> = {}): Prom
 const code = async (response: Response): Promise<string> =>
   ((await response.json()) as { error: { code: string } }).error.code
 
+test('garbage after a whole request does not take its answer away', async () => {
+  const before = held
+  const answers = rawExchange(port, ['GET /held HTTP/1.1\r\nHost: here\r\n\r\ngarbage\r\n\r\n'])
+  await eventually(() => held > before, 'the request to arrive')
+  release()
+  const text = await answers
+  assert.match(text, /^HTTP\/1\.1 200 OK/)
+  assert.doesNotMatch(text, /400 Bad Request/)
+})
+
 describe('admin keys', () => {
   test('any of the keys opens', async () => {
     for (const key of ['key-one', 'key-two']) {

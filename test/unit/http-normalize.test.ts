@@ -121,6 +121,13 @@ describe('other bodies', () => {
     assert.throws(() => read(FORM, Buffer.from([0xff])), { code: 'TPT_BODY_INVALID' })
   })
 
+  test('a form has at most 10,000 fields', () => {
+    const form = (fields: number) => () =>
+      readContent('application/x-www-form-urlencoded', Buffer.from('a=1&'.repeat(fields)))
+    assert.equal(form(10_000)().encoding, 'form')
+    assert.throws(form(10_001), { code: 'TPT_BODY_INVALID', status: 400 })
+  })
+
   test('text is text, in the charset that it names', () => {
     assert.deepEqual(read('text/plain', 'grün\0'), { data: 'grün\0', encoding: 'text' })
     assert.deepEqual(read('text/plain; charset=iso-8859-1', Buffer.from([0xfc])), {

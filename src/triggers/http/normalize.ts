@@ -141,8 +141,13 @@ function decode(body: Buffer, charset: string): string {
   }
 }
 
+/** More than any form has: collecting names holds everybody else up. */
+const MAX_FIELDS = 10_000
+
 /** A name that comes once is a text, one that comes again a list. `__proto__` is a name like any other. */
 function toRecord(pairs: URLSearchParams): Record<string, string | string[]> {
+  if (pairs.size > MAX_FIELDS)
+    throw new TappetError('TPT_BODY_INVALID', `expected at most ${MAX_FIELDS} fields, got ${pairs.size}`)
   const record = new Map<string, string | string[]>()
   for (const [name, value] of pairs) {
     const known = record.get(name)
