@@ -1,18 +1,5 @@
 import { TABLES } from './tables.ts'
 
-/** What each kind of signature is made with. */
-export const KEYS = {
-  standard: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
-  standardOld: `whsec_${Buffer.alloc(24, 7).toString('base64')}`,
-  shared: 'a-secret-of-some-length',
-  sharedOld: 'an-older-secret-of-some-length',
-} as const
-
-export const SECRETS: Readonly<Record<string, string>> = {
-  STANDARD: `${KEYS.standard} ${KEYS.standardOld}`,
-  SHARED: `${KEYS.shared} ${KEYS.sharedOld}`,
-}
-
 const head = `import { defineFunction, http, postgres, queue, signature, upload } from 'tappet'
 void [http, postgres, queue, signature, upload]
 `
@@ -119,8 +106,8 @@ export const FUNCTIONS: Readonly<Record<string, string>> = {
   'functions/results.ts': RESULTS,
 }
 
-/** Names of the cases of {@link FUNCTIONS}`['functions/results.ts']`, in two parts: what is refused, what is kept. */
-export const RESULT_NAMES: readonly string[] = [...RESULTS.matchAll(/^ {2}('?)([^'\n:]+)\1: /gm)].map(
+/** Names of what the function of `functions/results.ts` can do. */
+export const RESULT_NAMES: readonly string[] = [...RESULTS.matchAll(/^ {2}('?)([^'{\n:]+)\1: /gm)].map(
   ([, , name = '']) => name,
 )
 

@@ -5,7 +5,8 @@ import { join, relative } from 'node:path'
 import { Pool } from 'pg'
 import { startEmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import { makeProject, type Running } from '../support/project.ts'
-import { FUNCTIONS, PREPARE, SECRETS } from './project.ts'
+import { SECRETS } from './classes/signers.ts'
+import { FUNCTIONS, PREPARE } from './project.ts'
 import { type Reply, type Request, send as sendTo, sendRaw as sendRawTo, type RawOptions } from './wire.ts'
 
 /** A server as people run it, and a look from outside at all that it must not do. */
