@@ -49,6 +49,8 @@ export const CODES = {
   TPT_UNAUTHORIZED: info('sender', false, 401, 'Send a key as `Authorization: Bearer <key>`.'),
   TPT_FORBIDDEN: info('sender', false, 403, 'Use a key that has the scope.'),
   TPT_RATE_LIMITED: info('sender', true, 429, 'Wait as long as the Retry-After header says.'),
+  TPT_OUTGOING_REFUSED: info('operator', false, 403, 'Allow the host, or correct the URL.'),
+  TPT_OUTGOING_FAILED: info('operator', true, 502, 'Check that the other side answers.'),
   TPT_NOT_FOUND: info('sender', false, 404, 'Check the id.'),
   TPT_CONFLICT: info('sender', false, 409, 'Look at the current state first.'),
   TPT_STORAGE_FULL: info('operator', true, 507, 'Free some disk space.'),
