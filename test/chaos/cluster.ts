@@ -37,13 +37,29 @@ export interface Cluster {
   crashPostgres(): Promise<void>
   /** With all that it held. */
   crashRedis(): Promise<void>
-  /** When workers died: by pid, in ms since 1970. */
+  /** The process id of the server that runs now. */
+  postmaster(): Promise<number>
+  /** When processes died: by pid, in ms since 1970. */
   readonly deaths: Map<number, number>
-  oracle(): Promise<string[]>
+  /** When the ledger could not be reached, in ms since 1970. */
+  readonly outages: { readonly from: number; readonly until: number }[]
+  /** What functions have written. */
+  readonly oracleFile: string
+  /** What the processes have logged. */
+  readonly logFile: string
   stop(): Promise<void>
 }
 
-export async function startCluster(engine: 'redis' | 'postgres'): Promise<Cluster> {
+export interface ClusterOptions {
+  readonly engine: 'redis' | 'postgres'
+  /** The program of `tappet`. Default that of the repository. */
+  readonly cli?: string
+  /** Default two of each. */
+  readonly roles?: readonly Role[]
+}
+
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const { engine, cli = CLI, roles = ['broker', 'broker', 'worker', 'worker'] } = options
   const folder = await mkdtemp(join(tmpdir(), 'tappet-chaos-'))
   await mkdir(join(folder, 'functions'))
   await symlink(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'))
@@ -69,26 +85,31 @@ export async function startCluster(engine: 'redis' | 'postgres'): Promise<Cluste
     ...(redisProxy && { REDIS_URL: redisProxy.url }),
   }
   const deaths = new Map<number, number>()
-  const launch = launcher(folder, environment, deaths)
+  const logFile = join(tmpdir(), `tappet-chaos-${process.pid}-${engine}.log`)
+  const launch = launcher({ folder, cli, logFile, env: environment, deaths })
   const nodes: Node[] = []
-  await launch.once(['db', 'query', 'create table things (id text primary key, n int)'])
+  await launch.once(['db', 'query', 'create table things (id int primary key)'])
   await launch.once(['db', 'apply'])
-  for (const role of ['broker', 'broker', 'worker', 'worker'] as const) nodes.push(await launch.node(role))
+  nodes.push(...(await Promise.all(roles.map((role) => launch.node(role)))))
+  const postmaster = async (): Promise<number> =>
+    Number((await readFile(join(folder, 'pg', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
 
   return {
     folder,
     key,
     nodes,
     deaths,
+    outages: [],
+    oracleFile: join(folder, 'oracle.log'),
+    logFile,
+    postmaster,
     databaseUrl: postgres.url,
     redisUrl: redis?.url ?? null,
     postgresProxy,
     redisProxy,
     async crashPostgres() {
       const { port } = postgres
-      const pid = Number(
-        (await readFile(join(folder, 'pg', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0],
-      )
+      const pid = await postmaster()
       process.kill(pid, 'SIGQUIT')
       await eventually(() => !isAlive(pid), 'Postgres is gone', 20_000)
       postgres = await startEmbeddedPostgres({ folder: join(folder, 'pg'), port })
@@ -99,7 +120,6 @@ export async function startCluster(engine: 'redis' | 'postgres'): Promise<Cluste
       await redis.stop()
       redis = await startRedis({ port })
     },
-    oracle: async () => (await readFile(join(folder, 'oracle.log'), 'utf8')).split('\n').filter(Boolean),
     async stop() {
       launch.end()
       await Promise.all(nodes.map(({ child }) => gone(child(), 'SIGTERM')))
@@ -118,12 +138,20 @@ interface Launcher {
   end(): void
 }
 
-function launcher(folder: string, env: NodeJS.ProcessEnv, deaths: Map<number, number>): Launcher {
+interface LauncherOptions {
+  readonly folder: string
+  readonly cli: string
+  readonly logFile: string
+  readonly env: NodeJS.ProcessEnv
+  readonly deaths: Map<number, number>
+}
+
+function launcher({ folder, cli, logFile, env, deaths }: LauncherOptions): Launcher {
   let ending = false
   let ports = 20_000 + (process.pid % 20_000)
-  const log = createWriteStream(join(tmpdir(), `tappet-chaos-${process.pid}.log`))
+  const log = createWriteStream(logFile)
   const start = (args: readonly string[]): ChildProcess => {
-    const child = spawn(process.execPath, [CLI, ...args], {
+    const child = spawn(process.execPath, [cli, ...args], {
       cwd: folder,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],

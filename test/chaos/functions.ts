@@ -1,26 +1,58 @@
 /**
- * One function on each trigger. What they did is told by a synchronous write of their own: a line that went through a
- * pipe or a buffer can be lost with the process, and would look like a lost event.
+ * Functions on every trigger. What they did is told by a synchronous write of their own: a line that went through a pipe
+ * or a buffer can be lost with the process, and would look like a lost event.
  */
 const head = `import { cron, defineFunction, http, postgres, queue, upload } from 'tappet'
 import { appendFileSync } from 'node:fs'
 void [cron, http, postgres, queue, upload]
-const note = async (kind: string, id: string, runId: string): Promise<void> => {
+const note = async (kind: string, n: unknown): Promise<void> => {
   await new Promise((resolve) => setTimeout(resolve, 2))
-  appendFileSync('oracle.log', kind + ' ' + id + ' ' + runId + '\\n')
+  appendFileSync('oracle.log', kind + ' ' + n + '\\n')
 }
 `
 
-const on = (trigger: string, kind: string, id: string): string =>
-  `${head}export default defineFunction({ on: ${trigger}, retry: { attempts: 3, delay: '500ms' } }, async (event, ctx) => {
-  await note('${kind}', ${id}, ctx.runId)
+const RETRY = `retry: { attempts: 3, delay: '500ms' }`
+
+const on = (trigger: string, kind: string, n: string): string =>
+  `${head}export default defineFunction({ on: ${trigger}, ${RETRY} }, async (event) => {
+  await note('${kind}', ${n})
 })
 `
 
+const data = '(event.data as { n: number }).n'
+
+/** Ways in which a run takes its process down, or tries to. They share it with runs that are innocent. */
+export const POISONS = ['exit', 'segfault', 'loop', 'reject', 'flood'] as const
+
+const MIXED = `${head}export default defineFunction(
+  { on: queue('mixed'), retry: { attempts: 2, delay: '200ms' }, timeout: '2s' },
+  async (event) => {
+    const { n, poison } = event.data as { n: number; poison?: string }
+    switch (poison) {
+      case 'exit':
+        return process.exit(3)
+      case 'segfault':
+        return process.kill(process.pid, 'SIGSEGV')
+      case 'loop':
+        for (;;);
+      case 'reject':
+        void Promise.reject(new Error('nobody waits for me'))
+        return new Promise(() => undefined)
+      case 'flood':
+        for (let i = 0; i < 20_000; i++) console.log('x'.repeat(500))
+        throw new Error('flooded')
+    }
+    await note('mixed', n)
+  },
+)
+`
+
 export const FUNCTIONS: Readonly<Record<string, string>> = {
-  'http.ts': on(`http.post('/http')`, 'http', '(event.data as { id: string }).id'),
-  'row.ts': on(`postgres.table('things').onInsert()`, 'row', 'String(event.data.id)'),
+  'http.ts': on(`http.post('/http')`, 'http', data),
+  'batch.ts': on(`queue('batch')`, 'batch', data),
+  'sql.ts': on(`queue('sql')`, 'sql', data),
+  'row.ts': on(`postgres.table('things').onInsert()`, 'row', 'event.data.id'),
   'file.ts': on(`upload('chaos/:id')`, 'file', 'event.data.params.id'),
-  'queue.ts': on(`queue('chaos')`, 'queue', '(event.data as { id: string }).id'),
   'tick.ts': on(`cron('* * * * * *', { catchUp: 'all' })`, 'tick', 'event.data.scheduledAt'),
+  'mixed.ts': MIXED,
 }

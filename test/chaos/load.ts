@@ -1,147 +1,213 @@
+import { Agent, request as httpRequest } from 'node:http'
 import pg from 'pg'
 import type { Cluster } from './cluster.ts'
 import type { Dice } from './dice.ts'
-
-export const KINDS = ['http', 'row', 'file', 'queue'] as const
-export type Kind = (typeof KINDS)[number]
-
-/** What the sources were told. */
-export interface Told {
-  readonly acknowledged: Record<Kind, Set<string>>
-  /** Refused, or never answered: it may have happened or not. */
-  readonly refused: Record<Kind, number>
-  /** Rows whose transaction was rolled back: they never happened. */
-  readonly never: Set<string>
-  /** Deliveries of the same event beyond the first. */
-  repeats: number
-}
+import { POISONS } from './functions.ts'
+import { type Kind, KINDS, type Told } from './told.ts'
 
 export interface Load {
-  readonly told: Told
   /** Resolves when all events have been offered. */
   readonly done: Promise<void>
+  stop(): void
 }
 
 export interface LoadOptions {
   readonly events: number
-  readonly seconds: number
   readonly dice: Dice
+  readonly told: Told
+  /** Resolves when so many events may have been offered: what keeps the load beside the faults, or at its rate. */
+  readonly pace: (offered: number) => Promise<void>
+  /** Events in one transaction, and in one request of CloudEvents. */
+  readonly batch: number
 }
 
-/** Share of each kind in the events. */
-const CALLERS: readonly (readonly [Kind, number, number])[] = [
-  ['http', 6, 0.5],
-  ['row', 3, 0.25],
-  ['queue', 3, 0.22],
-  ['file', 1, 0.03],
-]
+/** Callers of each kind, and its share of the events. */
+const CALLERS: Readonly<Record<Kind, readonly [callers: number, share: number]>> = {
+  http: [6, 0.2],
+  batch: [3, 0.23],
+  row: [2, 0.27],
+  sql: [2, 0.27],
+  file: [1, 0.02],
+  mixed: [1, 0.01],
+}
 const TIMEOUT_MS = 10_000
+const REST_MS = 50
 
-/** Offers `events` events over about `seconds`, faster if it was held up. */
-export function startLoad(cluster: Cluster, { events, seconds, dice }: LoadOptions): Load {
-  const told: Told = {
-    acknowledged: { http: new Set(), row: new Set(), file: new Set(), queue: new Set() },
-    refused: { http: 0, row: 0, file: 0, queue: 0 },
-    never: new Set(),
-    repeats: 0,
-  }
-  const callers = CALLERS.flatMap(([kind, count, share]) => {
-    const all = Math.round(events * share)
-    let left = all
-    const started = performance.now()
-    /** When the next one is to be offered, so that the load lasts as long as the faults. */
-    const paced = async (): Promise<void> => {
-      const dueMs = started + ((all - left) / all) * seconds * 1_000 - performance.now()
-      if (dueMs > 0) await new Promise((resolve) => setTimeout(resolve, dueMs))
-    }
-    return Array.from({ length: count }, async (_, caller) => {
-      const offer = offers[kind](cluster, told, dice)
-      for (let i = 0; left > 0; i++) {
-        left--
-        await paced()
-        const id = `${kind}-${caller}-${i}`
-        const accepted = await offer.one(id).catch(() => false)
-        if (accepted) told.acknowledged[kind].add(id)
-        else {
-          told.refused[kind]++
-          await new Promise((resolve) => setTimeout(resolve, 50))
-        }
-      }
-      await offer.end()
-    })
+/** Offers `events` events of all kinds. */
+export function startLoad(cluster: Cluster, options: LoadOptions): Load {
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+  const stopping = new AbortController()
+  const callers = KINDS.flatMap((kind) => {
+    const [count, share] = CALLERS[kind]
+    const budget = { left: Math.round(options.events * share) }
+    return Array.from({ length: count }, () =>
+      call(kind, budget, { cluster, agent, stopping: stopping.signal, ...options }),
+    )
   })
-  return { told, done: Promise.all(callers).then(() => undefined) }
+  return {
+    done: Promise.all(callers).then(() => agent.destroy()),
+    stop: () => stopping.abort(),
+  }
 }
 
-interface Offer {
-  one(id: string): Promise<boolean>
+interface Caller extends LoadOptions {
+  readonly cluster: Cluster
+  readonly agent: Agent
+  readonly stopping: AbortSignal
+}
+
+/** Offers until the budget of the kind is used up: one event at a time, or a batch. */
+async function call(kind: Kind, budget: { left: number }, caller: Caller): Promise<void> {
+  const { told, pace, batch, stopping } = caller
+  const source = SOURCES[kind](caller)
+  while (budget.left > 0 && !stopping.aborted) {
+    const size = Math.min(budget.left, kind === 'http' || kind === 'file' ? 1 : batch)
+    budget.left -= size
+    await pace(told.total('offered') + size)
+    const numbers = Array.from({ length: size }, () => told.offer(kind))
+    try {
+      for (const n of await source.offer(numbers)) told.acknowledge(kind, n)
+    } catch (error) {
+      told.refuse(
+        error instanceof Refusal ? error.message : ((error as NodeJS.ErrnoException).code ?? 'error'),
+        size,
+      )
+      await new Promise((resolve) => setTimeout(resolve, REST_MS))
+    }
+  }
+  await source.end()
+}
+
+class Refusal extends Error {}
+
+interface Source {
+  /** Answers those that were acknowledged; rejects when none was. */
+  offer(numbers: readonly number[]): Promise<readonly number[]>
   end(): Promise<void>
 }
 
-const offers: Record<Kind, (cluster: Cluster, told: Told, dice: Dice) => Offer> = {
-  http: (cluster, told, dice) => ({
-    async one(id) {
-      const send = (): Promise<boolean> => post(cluster, dice, '/http', id)
-      const accepted = await send()
-      if (!accepted || dice.next() > 0.05) return accepted
-      told.repeats += 2
-      await Promise.allSettled([send(), send()])
-      return accepted
+const nothing = async (): Promise<void> => undefined
+
+const SOURCES: Readonly<Record<Kind, (caller: Caller) => Source>> = {
+  http: (caller) => ({
+    async offer(numbers) {
+      const [n = 0] = numbers
+      const send = (): Promise<void> =>
+        ask(caller, 'POST', '/http', JSON.stringify({ n }), { 'idempotency-key': `http-${n}` }, 202)
+      await send()
+      // Every twentieth is delivered up to ten times, all at once.
+      const times = caller.dice.next() < 0.05 ? caller.dice.between(1, 9) : 0
+      caller.told.repeats += times
+      await Promise.allSettled(Array.from({ length: times }, send))
+      return numbers
     },
-    end: async () => undefined,
+    end: nothing,
   }),
-  queue: (cluster, _told, dice) => ({
-    one: (id) => post(cluster, dice, `/_tappet/queues/chaos?key=${id}`, id),
-    end: async () => undefined,
-  }),
-  file: (cluster, _told, dice) => ({
-    async one(id) {
-      const headers = { authorization: `Bearer ${cluster.key}` }
-      const body = `the content of ${id}`
-      return (
-        (await ask(cluster, dice, `/_tappet/uploads/chaos/${id}`, { method: 'PUT', headers, body })) === 201
-      )
+  batch: (caller) => ({
+    async offer(numbers) {
+      const events = numbers.map((n) => cloudEvent('batch', n, { n }))
+      await ask(caller, 'POST', '/_tappet/events', JSON.stringify(events), BATCH, 202)
+      return numbers
     },
-    end: async () => undefined,
+    end: nothing,
   }),
-  row: (cluster, told, dice) => {
-    let client: pg.Client | null = null
-    const connect = async (): Promise<pg.Client> => {
-      if (client) return client
-      const fresh = new pg.Client({ connectionString: cluster.databaseUrl, connectionTimeoutMillis: 2_000 })
-      fresh.on('error', () => (client = null))
-      await fresh.connect()
-      return (client = fresh)
-    }
-    return {
-      async one(id) {
-        try {
-          const db = await connect()
-          const never = dice.next() < 0.1
-          if (never) told.never.add(id)
-          await db.query('begin')
-          await db.query('insert into things values ($1, 1)', [id])
-          await db.query(never ? 'rollback' : 'commit')
-          return !never
-        } catch (error) {
-          client = null
-          throw error
+  mixed: (caller) => ({
+    async offer(numbers) {
+      const { dice, told } = caller
+      const events = numbers.map((n) => {
+        const poisoned = dice.next() < 0.1
+        if (poisoned) told.forbid('mixed', n)
+        return {
+          poisoned,
+          n,
+          event: cloudEvent('mixed', n, { n, ...(poisoned && { poison: dice.pick(POISONS) }) }),
         }
-      },
-      end: async () => client?.end().catch(() => undefined),
-    }
-  },
+      })
+      const body = JSON.stringify(events.map(({ event }) => event))
+      await ask(caller, 'POST', '/_tappet/events', body, BATCH, 202)
+      return events.flatMap(({ poisoned, n }) => (poisoned ? [] : [n]))
+    },
+    end: nothing,
+  }),
+  file: (caller) => ({
+    async offer(numbers) {
+      const [n = 0] = numbers
+      await ask(caller, 'PUT', `/_tappet/uploads/chaos/${n}`, `the content of ${n}`, {}, 201)
+      return numbers
+    },
+    end: nothing,
+  }),
+  row: (caller) => transactions(caller, 'row', 'insert into things select unnest($1::int[])'),
+  sql: (caller) =>
+    transactions(
+      caller,
+      'sql',
+      `select tappet.send('sql', json_build_object('n', n), key => 'sql-' || n) from unnest($1::int[]) as n`,
+    ),
 }
 
-async function post(cluster: Cluster, dice: Dice, path: string, id: string): Promise<boolean> {
-  const type = { 'content-type': 'application/json' }
-  const headers = { ...type, 'idempotency-key': id, authorization: `Bearer ${cluster.key}` }
-  return (await ask(cluster, dice, path, { method: 'POST', headers, body: JSON.stringify({ id }) })) === 202
+const BATCH = { 'content-type': 'application/cloudevents-batch+json' }
+
+function cloudEvent(type: string, n: number, data: object): object {
+  return { specversion: '1.0', id: `${type}-${n}`, source: '/chaos', type, data }
 }
 
-async function ask(cluster: Cluster, dice: Dice, path: string, init: RequestInit): Promise<number> {
+/** Committed rows, and every tenth time rolled back ones, over a line of its own to the database. */
+function transactions({ cluster, dice, told }: Caller, kind: Kind, text: string): Source {
+  let client: pg.Client | null = null
+  const connect = async (): Promise<pg.Client> => {
+    if (client) return client
+    const fresh = new pg.Client({
+      ...{ connectionString: cluster.databaseUrl, connectionTimeoutMillis: 2_000 },
+      ...{ query_timeout: TIMEOUT_MS, application_name: 'load' },
+    })
+    fresh.on('error', () => (client = null))
+    await fresh.connect()
+    return (client = fresh)
+  }
+  return {
+    async offer(numbers) {
+      try {
+        const db = await connect()
+        const never = dice.next() < 0.1
+        if (never) for (const n of numbers) told.forbid(kind, n)
+        await db.query('begin')
+        await db.query(text, [numbers])
+        await db.query(never ? 'rollback' : 'commit')
+        return never ? [] : numbers
+      } catch (error) {
+        void client?.end().catch(() => undefined)
+        client = null
+        throw error
+      }
+    },
+    end: async () => client?.end().catch(() => undefined),
+  }
+}
+
+async function ask(
+  { cluster, dice, agent }: Caller,
+  method: string,
+  path: string,
+  body: string,
+  more: Readonly<Record<string, string>>,
+  wanted: number,
+): Promise<void> {
   const broker = dice.pick(cluster.nodes.filter(({ role }) => role === 'broker'))
-  const response = await fetch(broker.url + path, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) })
-  await response.arrayBuffer()
-  return response.status
+  const headers = { authorization: `Bearer ${cluster.key}`, 'content-type': 'application/json', ...more }
+  const status = await new Promise<number>((resolve, reject) => {
+    const request = httpRequest(
+      broker.url + path,
+      { method, agent, headers, timeout: TIMEOUT_MS },
+      (response) => {
+        response
+          .resume()
+          .on('end', () => resolve(response.statusCode ?? 0))
+          .on('error', reject)
+      },
+    )
+    request.on('timeout', () => request.destroy(new Refusal('no answer in 10 s'))).on('error', reject)
+    request.end(body)
+  })
+  if (status !== wanted) throw new Refusal(String(status))
 }

@@ -1,61 +1,70 @@
 import pg from 'pg'
 import type { Cluster } from './cluster.ts'
-import { KINDS, type Told } from './load.ts'
+import type { Oracle } from './oracle.ts'
+import type { Told } from './told.ts'
 
 /** What came of it all. Everything under `wrong` must be empty. */
 export interface Verdict {
-  readonly acknowledged: number
-  readonly refused: number
-  readonly completed: number
+  readonly runs: number
   readonly reruns: number
   readonly ticks: number
+  /** Dead letters of runs that killed their process: they are meant to end there. */
+  readonly poisoned: number
   readonly drainMs: number
-  /** From the death of a worker to the next start of a run that it held, ms. */
-  readonly recoveriesMs: readonly number[]
+  readonly recoveries: readonly Recovery[]
   readonly wrong: readonly string[]
 }
 
-const DRAIN_MS = 60_000
+/** A run that a dead process held, and how long after the death it started again. */
+export interface Recovery {
+  readonly pid: number
+  readonly ms: number
+  /** The ledger could be reached all the time between. */
+  readonly reachable: boolean
+}
 
-export async function judge(cluster: Cluster, told: Told): Promise<Verdict> {
-  const started = performance.now()
-  const left = await drain(cluster, told)
-  const drainMs = performance.now() - started
-  const lines = await cluster.oracle()
-  const runs = lines.map((line) => line.split(' ')[2] ?? '')
+export interface JudgeOptions {
+  readonly told: Told
+  readonly oracle: Oracle
+  /** Longest time from the last event until all have run. Default 60 s. */
+  readonly drainMs?: number
+}
+
+/** Runs of the clock go on while we look; those of the poisonous function are judged by themselves. */
+const OURS = `function_id not in ('tick', 'mixed')`
+
+export async function judge(cluster: Cluster, options: JudgeOptions): Promise<Verdict> {
+  const { told, oracle, drainMs: longestMs = 60_000 } = options
   const client = new pg.Client(cluster.databaseUrl)
   await client.connect()
   const rows = async <T extends pg.QueryResultRow>(text: string): Promise<T[]> =>
     (await client.query<T>(text)).rows
   try {
+    const drainMs = await drain(client, options, longestMs)
+    await oracle.read()
     const twice = await rows(`select event, function_id from tappet.runs group by 1, 2 having count(*) > 1`)
-    const dead = await rows<{ id: string; failure: { message: string } }>(
-      `select id, failure from tappet.runs where state = 'dead'`,
-    )
+    const dead = await rows<{ id: string; function_id: string; failure: { message: string } }>(DEAD)
     const open = await rows<{ id: string; state: string }>(
       `select id, state from tappet.runs where state not in ('completed', 'dead') and function_id <> 'tick'`,
     )
     const gaps = await rows<{ at: string }>(TICK_GAPS)
-    const [ticks] = await rows<{ n: number }>(
-      `select count(*)::int as n from tappet.events where type = 'cron.tick'`,
-    )
-    const seen = new Set(lines.map((line) => line.split(' ').slice(0, 2).join(' ')))
-    const phantoms = [...told.never].filter((id) => seen.has(`row ${id}`))
+    const [counts] = await rows<{ ticks: number; poisoned: number }>(COUNTS)
+    const { events, again } = told.ran()
     return {
-      acknowledged: KINDS.reduce((sum, kind) => sum + told.acknowledged[kind].size, 0),
-      refused: KINDS.reduce((sum, kind) => sum + told.refused[kind], 0) - told.never.size,
-      completed: new Set(runs).size,
-      reruns: runs.length - new Set(runs).size,
-      ticks: ticks?.n ?? 0,
+      runs: events,
+      reruns: again,
+      ticks: counts?.ticks ?? 0,
+      poisoned: counts?.poisoned ?? 0,
       drainMs,
-      recoveriesMs: await recoveries(client, cluster),
+      recoveries: await recoveries(client, cluster),
       wrong: [
-        ...left.map((id) => `acknowledged and lost: ${id}`),
+        ...told.lost().map((event) => `acknowledged and lost: ${event}`),
         ...twice.map((row) => `two runs of one event and function: ${JSON.stringify(row)}`),
-        ...dead.map(({ id, failure }) => `innocent, but dead: ${id}: ${failure?.message}`),
-        ...open.map(({ id, state }) => `did not drain: ${id} is ${state}`),
-        ...phantoms.map((id) => `rolled back, but ran: ${id}`),
+        ...dead.map((row) => `innocent, but dead: ${row.function_id} ${row.id}: ${row.failure?.message}`),
+        ...open.map(({ id, state }) => `did not drain in ${longestMs / 1_000} s: ${id} is ${state}`),
+        ...told.phantoms().map((event) => `must not have run: ${event}`),
         ...gaps.map(({ at }) => `no tick at ${at}`),
+        ...(again > events / 100 ? [`run again: ${again} of ${events}, more than 1 %`] : []),
       ],
     }
   } finally {
@@ -63,43 +72,46 @@ export async function judge(cluster: Cluster, told: Told): Promise<Verdict> {
   }
 }
 
+const DEAD = `
+  select r.id, r.function_id, r.failure from tappet.runs r join tappet.events e on e.id = r.event
+   where r.state = 'dead' and (${OURS} or (function_id = 'mixed' and e.payload->'data'->>'poison' is null))`
+
+const COUNTS = `
+  select (select count(*)::int from tappet.events where type = 'cron.tick') as ticks,
+         (select count(*)::int from tappet.runs where function_id = 'mixed' and state = 'dead') as poisoned`
+
 /** Seconds between the first and the last tick that have no event. */
 const TICK_GAPS = `
   with ticks as (select (payload->'data'->>'scheduledAt')::timestamptz as at from tappet.events where type = 'cron.tick')
   select at::text from (select generate_series(min(at), max(at), '1 s') as at from ticks) as wanted
    where not exists (select from ticks where ticks.at = wanted.at)`
 
-/** Waits until every acknowledged event has run; answers those that have not. */
-async function drain(cluster: Cluster, { acknowledged }: Told): Promise<string[]> {
-  const until = performance.now() + DRAIN_MS
+const OPEN = `select from tappet.runs where state not in ('completed', 'dead') and function_id <> 'tick' limit 1`
+
+/** Waits until every acknowledged event has run and nothing is open; answers how long that took. */
+async function drain(client: pg.Client, { told, oracle }: JudgeOptions, longestMs: number): Promise<number> {
+  const started = performance.now()
   for (;;) {
-    const seen = new Set((await cluster.oracle()).map((line) => line.split(' ').slice(0, 2).join(' ')))
-    const left = KINDS.flatMap((kind) => [...acknowledged[kind]].map((id) => `${kind} ${id}`)).filter(
-      (id) => !seen.has(id),
-    )
-    if ((left.length === 0 && (await isIdle(cluster))) || performance.now() > until) return left
+    await oracle.read()
+    const idle = told.waiting() === 0 && (await client.query(OPEN)).rowCount === 0
+    const tookMs = performance.now() - started
+    if (idle || tookMs > longestMs) return tookMs
     await new Promise((resolve) => setTimeout(resolve, 250))
   }
 }
 
-async function isIdle({ databaseUrl }: Cluster): Promise<boolean> {
-  const client = new pg.Client(databaseUrl)
-  await client.connect()
-  const { rows } = await client.query(
-    `select from tappet.runs where state not in ('completed', 'dead') and function_id <> 'tick' limit 1`,
-  )
-  await client.end()
-  return rows.length === 0
-}
+const RECOVERIES = `
+  select w.pid, a.started_at as started, coalesce(b.started_at, r.started_at) as next
+    from tappet.attempts a join tappet.runs r on r.id = a.run join tappet.workers w on w.id = a.worker
+    left join tappet.attempts b on b.run = a.run and b.lease = a.lease + 1
+   where a.outcome = 'lost'`
 
-async function recoveries(client: pg.Client, { deaths }: Cluster): Promise<number[]> {
-  const { rows } = await client.query<{ pid: number; next: Date; started: Date }>(`
-    select w.pid, a.started_at as started, coalesce(b.started_at, r.started_at) as next
-      from tappet.attempts a join tappet.runs r on r.id = a.run join tappet.workers w on w.id = a.worker
-      left join tappet.attempts b on b.run = a.run and b.lease = a.lease + 1
-     where a.outcome = 'lost'`)
+async function recoveries(client: pg.Client, { deaths, outages }: Cluster): Promise<Recovery[]> {
+  const { rows } = await client.query<{ pid: number; next: Date | null; started: Date }>(RECOVERIES)
   return rows.flatMap(({ pid, next, started }) => {
     const died = deaths.get(pid)
-    return died !== undefined && died >= started.getTime() && next ? [next.getTime() - died] : []
+    if (died === undefined || died < started.getTime() || !next) return []
+    const away = outages.some(({ from, until }) => from < next.getTime() && until + 1_000 > died)
+    return [{ pid, ms: next.getTime() - died, reachable: !away }]
   })
 }

@@ -11,7 +11,7 @@ import { createPostgresOutbox } from '../../src/outbox/postgres.ts'
 import { eventually } from '../support/eventually.ts'
 import { connectClient } from '../support/outbox.ts'
 import { serverUrl, testDatabase, type TestDatabase } from '../support/services.ts'
-import { startProxy } from '../support/tcp-proxy.ts'
+import { startProxy } from '../support/proxy.ts'
 
 const ROWS = 12
 
@@ -251,14 +251,10 @@ test('two-phase commit works with the wake-up switched off', { skip }, async () 
 })
 
 test('a listener that hears nothing, on a line that looks open, is replaced', async () => {
-  const { hostname, port } = new URL(database.url)
-  const proxy = await startProxy({ host: hostname, port: Number(port || 5432) })
-  const url = new URL(database.url)
-  url.hostname = '127.0.0.1'
-  url.port = String(proxy.port)
+  const proxy = await startProxy(database.url)
   let wakes = 0
   const listener = startListener({
-    url: url.href,
+    url: proxy.url,
     logger: silentLogger,
     onWake: () => void wakes++,
     echoMs: 50,
@@ -287,12 +283,8 @@ test('a listener that hears nothing, on a line that looks open, is replaced', as
 })
 
 test('stops although the database has gone', async () => {
-  const { hostname, port } = new URL(database.url)
-  const proxy = await startProxy({ host: hostname, port: Number(port || 5432) })
-  const url = new URL(database.url)
-  url.hostname = '127.0.0.1'
-  url.port = String(proxy.port)
-  const outbox = createPostgresOutbox({ url: url.href, database: null, logger: silentLogger })
+  const proxy = await startProxy(database.url)
+  const outbox = createPostgresOutbox({ url: proxy.url, database: null, logger: silentLogger })
   outbox.take('message', async () => undefined)
   await outbox.start()
   await eventually(() => outbox.health().leader, 'the lead')

@@ -9,25 +9,85 @@ export interface Proxy {
   restore(): Promise<void>
   /** From now on no byte passes on the connections that are open, and neither side is told. New ones work. */
   silence(): void
+  /** As `silence`, and new ones are silent too, until `resume`. */
+  stall(): void
+  /** New connections pass again; those that were stalled stay so. */
+  resume(): void
+  /** Each piece of data is passed on so many ms later, and in slices of so many bytes. `null`: as it comes. */
+  slow(how: { readonly delayMs: number; readonly sliceBytes: number } | null): void
+  /**
+   * Of the requests that come from now on, this share is passed on and its answer is lost: the connection is reset when
+   * the answer comes. 0: none.
+   */
+  loseAnswers(share: number, random: () => number): void
+  /** How many connections have been made through it. */
+  connections(): number
   close(): Promise<void>
+}
+
+interface Line {
+  readonly client: Socket
+  readonly server: Socket
+  silent: boolean
+  /** The next answer is lost. */
+  doomed: boolean
 }
 
 /** Stands between a client and its server, and fails when told to. */
 export async function startProxy(serverUrl: string): Promise<Proxy> {
   const target = new URL(serverUrl)
-  const pairs = new Set<readonly [Socket, Socket]>()
-  const join = (client: Socket): void => {
-    const server = connect(Number(target.port), target.hostname)
-    const pair = [client, server] as const
-    pairs.add(pair)
-    const end = (): void => {
-      for (const socket of pair) socket.destroy()
-      pairs.delete(pair)
+  const targetPort = Number(target.port || (target.protocol.startsWith('redis') ? 6379 : 5432))
+  const lines = new Set<Line>()
+  let count = 0
+  let stalled = false
+  let slowness: { readonly delayMs: number; readonly sliceBytes: number } | null = null
+  let loss = { share: 0, random: () => 1 }
+
+  const pass = (from: Socket, to: Socket, data: Buffer): void => {
+    const how = slowness
+    if (how === null) {
+      if (!to.write(data)) from.pause()
+      return
     }
-    for (const socket of pair) socket.on('error', end).on('close', end)
-    client.pipe(server)
-    server.pipe(client)
+    from.pause()
+    const slices = Math.ceil(data.length / how.sliceBytes)
+    for (let i = 0; i < slices; i++) {
+      const slice = data.subarray(i * how.sliceBytes, (i + 1) * how.sliceBytes)
+      setTimeout(
+        () => {
+          if (!to.destroyed) to.write(slice)
+          if (i === slices - 1) from.resume()
+        },
+        how.delayMs * Math.min(i + 1, 20),
+      )
+    }
   }
+
+  const join = (client: Socket): void => {
+    count++
+    const server = connect(targetPort, target.hostname)
+    const line: Line = { client, server, silent: stalled, doomed: false }
+    lines.add(line)
+    const end = (): void => {
+      client.destroy()
+      server.destroy()
+      lines.delete(line)
+    }
+    for (const socket of [client, server]) socket.on('error', end).on('close', end).setNoDelay(true)
+    client.on('drain', () => server.resume())
+    server.on('drain', () => client.resume())
+    client.on('data', (data) => {
+      if (line.silent) return
+      if (loss.share > 0 && loss.random() < loss.share) line.doomed = true
+      pass(client, server, data)
+    })
+    server.on('data', (data) => {
+      if (line.silent) return
+      if (line.doomed) client.resetAndDestroy()
+      else pass(server, client, data)
+    })
+  }
+
   let listener = await listen(join, 0)
   const address = listener.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
@@ -35,9 +95,12 @@ export async function startProxy(serverUrl: string): Promise<Proxy> {
   url.hostname = '127.0.0.1'
   url.port = String(port)
 
+  const silence = (): void => {
+    for (const line of lines) line.silent = true
+  }
   const cut = async (): Promise<void> => {
     const closed = new Promise<unknown>((resolve) => listener.close(resolve))
-    for (const pair of pairs) for (const socket of pair) socket.destroy()
+    for (const { client, server } of lines) for (const socket of [client, server]) socket.destroy()
     await closed
   }
   return {
@@ -46,12 +109,21 @@ export async function startProxy(serverUrl: string): Promise<Proxy> {
     async restore() {
       listener = await listen(join, port)
     },
-    silence() {
-      for (const [client, server] of pairs) {
-        client.unpipe(server).pause()
-        server.unpipe(client).pause()
-      }
+    silence,
+    stall() {
+      stalled = true
+      silence()
     },
+    resume() {
+      stalled = false
+    },
+    slow(how) {
+      slowness = how
+    },
+    loseAnswers(share, random) {
+      loss = { share, random }
+    },
+    connections: () => count,
     close: cut,
   }
 }

@@ -1,0 +1,84 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import type { Cluster, Node, Role } from './cluster.ts'
+import type { Dice } from './dice.ts'
+
+/** With what faults are made. */
+export const pauseMs = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+export function node({ nodes }: Cluster, role: Role, dice: Dice): Node {
+  return dice.pick(nodes.filter((one) => one.role === role))
+}
+
+export async function freeze(one: Node, ms: number): Promise<void> {
+  const child = one.child()
+  child.kill('SIGSTOP')
+  await pauseMs(ms)
+  child.kill('SIGCONT')
+}
+
+export async function sql(cluster: Cluster, text: string | readonly string[]): Promise<void> {
+  const client = new pg.Client({ connectionString: cluster.databaseUrl, connectionTimeoutMillis: 2_000 })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    for (const statement of [text].flat()) await client.query(statement)
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+export async function redisDo(cluster: Cluster, ...command: readonly [string, ...string[]]): Promise<void> {
+  if (!cluster.redisUrl) return
+  const redis = new Redis(cluster.redisUrl, { maxRetriesPerRequest: 1, retryStrategy: () => null })
+  redis.on('error', () => undefined)
+  try {
+    await redis.call(...command)
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** The functions' processes are children of the workers. */
+export async function runners(cluster: Cluster): Promise<number[]> {
+  const parents = new Set(cluster.nodes.map((one) => one.child().pid))
+  const pids = (await readdir('/proc')).map(Number).filter(Number.isInteger)
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+      return parents.has(parent) ? pid : null
+    }),
+  )
+  return found.filter((pid) => pid !== null)
+}
+
+/** A process and all that it has started; the youngest last. */
+export async function family(pid: number): Promise<number[]> {
+  const parents = new Map<number, number>()
+  for (const name of await readdir('/proc')) {
+    const stat = Number.isInteger(Number(name))
+      ? await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '')
+      : ''
+    if (stat !== '') parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]))
+  }
+  const found = [pid]
+  for (const one of found) for (const [child, parent] of parents) if (parent === one) found.push(child)
+  return found
+}
+
+/** Stops a whole server, and lets it go on. */
+export async function freezeAll(pids: readonly number[], ms: number): Promise<void> {
+  const signal = (name: NodeJS.Signals): void => {
+    for (const pid of pids)
+      try {
+        process.kill(pid, name)
+      } catch {
+        // It has ended in the meantime.
+      }
+  }
+  signal('SIGSTOP')
+  await pauseMs(ms)
+  signal('SIGCONT')
+}

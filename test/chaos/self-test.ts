@@ -1,0 +1,94 @@
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runTrial } from './trial.ts'
+
+const REPOSITORY = join(import.meta.dirname, '..', '..')
+
+/** A promise that is broken on purpose, in a copy of the program, and how the harness must notice. */
+interface Sabotage {
+  readonly name: string
+  readonly file: string
+  readonly replace: string
+  readonly by: string
+  readonly engine: 'redis' | 'postgres'
+  readonly faults: readonly string[]
+  readonly noticed: RegExp
+}
+
+const SABOTAGES: readonly Sabotage[] = [
+  {
+    name: 'acknowledges before the ledger has committed',
+    file: 'broker.js',
+    replace: 'const acceptance = await store.accept(',
+    by: `const early = (event) => {
+            setTimeout(() => store.accept(event).then(({ jobs }) => dispatcher.enqueue(jobs)).catch(() => undefined), 300);
+            return { eventId: event.id, runIds: event.runs.map((run) => run.id), duplicate: false, jobs: [] };
+        };
+        const acceptance = await early(`,
+    engine: 'postgres',
+    faults: ['kill a broker'],
+    noticed: /^acknowledged and lost/,
+  },
+  {
+    name: 'deletes from the outbox before the rows are in the ledger',
+    file: 'outbox/drain.js',
+    replace: 'const full = isFull(taken);',
+    by: `const full = isFull(taken);
+        await client.query('commit and chain');
+        await new Promise((resolve) => setTimeout(resolve, 50));`,
+    engine: 'postgres',
+    faults: ['kill a broker'],
+    noticed: /^acknowledged and lost: (row|sql)/,
+  },
+  {
+    name: 'never adds again what the queue has lost',
+    file: 'worker/dispatcher.js',
+    replace: 'await addMissing(stop);',
+    by: '',
+    engine: 'redis',
+    faults: ['empty Redis', 'crash Redis, empty afterwards'],
+    noticed: /^(did not drain|acknowledged and lost)/,
+  },
+]
+
+const EVENTS = 1_500
+const FAULTS = 8
+
+/** Whether the harness notices each of them. What it does not notice, it could not have proven. */
+export async function selfTest(seed: number): Promise<boolean> {
+  let good = true
+  for (const sabotage of SABOTAGES) {
+    const { name, engine, faults, noticed } = sabotage
+    const folder = await mkdtemp(join(tmpdir(), 'tappet-sabotage-'))
+    try {
+      const cli = await sabotaged(folder, sabotage)
+      const roles = ['broker', 'broker', 'worker'] as const
+      const options = { engine, cli, roles, seed, events: EVENTS, faults: FAULTS, batch: 10, only: faults }
+      const { verdict } = await runTrial({ ...options, drainMs: 8_000 })
+      const found = verdict.wrong.filter((line) => noticed.test(line))
+      console.log(`${found.length > 0 ? '✔' : '✖'} a program that ${name}: ${found.length} times noticed`)
+      for (const line of found.length > 0 ? found.slice(0, 1) : verdict.wrong.slice(0, 5))
+        console.log(`    ${line}`)
+      good &&= found.length > 0
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }
+  return good
+}
+
+/** A copy of the program with one promise broken; fails when the text to replace is not there any more. */
+async function sabotaged(folder: string, { file, replace, by }: Sabotage): Promise<string> {
+  await cp(join(REPOSITORY, 'dist'), join(folder, 'dist'), { recursive: true })
+  for (const name of ['node_modules', 'migrations', 'package.json'])
+    await symlink(join(REPOSITORY, name), join(folder, name))
+  const path = join(folder, 'dist', file)
+  const text = await readFile(path, 'utf8')
+  if (text.split(replace).length !== 2) throw new Error(`${file} must have once: ${replace}`)
+  await writeFile(
+    path,
+    text.replace(replace, () => by),
+  )
+  return join(folder, 'dist', 'cli', 'main.js')
+}
