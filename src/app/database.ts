@@ -45,6 +45,8 @@ export async function openDatabase({ config, logger, onProgress }: DatabaseOptio
 /** On a connection of its own: some of it holds for later connections only. */
 async function prepare(url: string, config: Config, onProgress: (message: string) => void): Promise<string> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
+  // What is lost shows at the next query; without a listener it would end the process.
+  client.on('error', () => undefined)
   try {
     await client.connect()
     const version = await checkServer(client, config)

@@ -12,9 +12,13 @@ const SAME_SIGNAL_MS = 500
  * Starts something that runs until a signal comes, then stops it cleanly and answers 0. A second signal ends the process
  * at once. A signal during the start stops it as soon as it has started.
  */
-export async function runUntilStopped(cli: Cli, start: () => Promise<Stoppable>): Promise<number> {
-  const asked = untilAsked(cli)
-  const app = await start()
+export async function runUntilStopped(
+  cli: Cli,
+  start: (stopping: AbortSignal) => Promise<Stoppable>,
+): Promise<number> {
+  const stopping = new AbortController()
+  const asked = untilAsked(cli).then(() => stopping.abort())
+  const app = await start(stopping.signal)
   await asked
   await app.stop()
   return EXIT.ok

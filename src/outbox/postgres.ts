@@ -104,6 +104,7 @@ function createPool(url: string): Pool {
     query_timeout: 10_000,
   })
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

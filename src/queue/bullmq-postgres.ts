@@ -46,6 +46,8 @@ export async function createPostgresQueue(options: PostgresQueueOptions): Promis
     query_timeout: QUERY_MS,
     keepAlive: true,
   })
+  // One that breaks while somebody holds it fails at the next query; without a listener it would end the process.
+  connection.pool.on('connect', (client) => client.on('error', () => undefined))
   const health = watchHealth(logger)
   try {
     await migrate(connection, schema)
@@ -115,8 +117,21 @@ async function migrate(connection: PostgresConnection, schema: string): Promise<
   } catch (error) {
     client.release(true)
     const message = `queue: expected BullMQ’s migrations to run in schema ${schema}, got: ${messageOf(error)}`
-    throw new TappetError('TPT_MIGRATION_FAILED', message, { cause: error })
+    throw new TappetError(isAway(error) ? 'TPT_UNAVAILABLE' : 'TPT_MIGRATION_FAILED', message, {
+      cause: error,
+    })
   }
+}
+
+/** Shutdown, terminated, starting up, read-only, or a line that broke. */
+function isAway(error: unknown): boolean {
+  const { code = '' } = error as { readonly code?: string }
+  return (
+    code.startsWith('57') ||
+    code === '25006' ||
+    code.startsWith('E') ||
+    /terminat|timeout/i.test(messageOf(error))
+  )
 }
 
 /** The tables that each job writes to. */

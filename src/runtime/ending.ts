@@ -8,9 +8,11 @@ export type Ending =
   | { readonly kind: 'failed'; readonly failure: Failure }
   /** The process went away under it for no fault of its own. */
   | { readonly kind: 'lost'; readonly failure: Failure }
+  /** Its process did nothing more, with several calls in it: nobody knows which of them it was. */
+  | { readonly kind: 'blocked'; readonly failure: Failure }
 
-/** Why we end a process with calls in it: what they are told. */
-export type Death = 'timeout' | 'shutdown'
+/** Why we end a process with calls in it: a call did not end, nothing in it went on, or we stop. What calls are told. */
+export type Death = 'timeout' | 'blocked' | 'shutdown'
 
 /** How a process was when it went. */
 export interface LastState {
@@ -32,6 +34,10 @@ export function endingOf({ file, death, loading, calls }: LastState, exit: Exit)
   if (death === 'timeout') {
     const message = `${file}: its process was killed because another run in it did not end`
     return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', message) }
+  }
+  if (death === 'blocked' && calls > 1) {
+    const message = `${file}: its process did nothing more, with ${calls} runs in it`
+    return { kind: 'blocked', failure: failure('TPT_INSTANCE_LOST', message) }
   }
   if (exit.error) return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', `${file}: ${how}`) }
   if (loading)

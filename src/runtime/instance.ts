@@ -11,7 +11,7 @@ export interface Instance {
   call(type: number, header: object, payload: Buffer): Call
   /** Takes further calls: it has loaded or is about to, and nothing is wrong with it. */
   usable(): boolean
-  /** Kills it unless it answers within `withinMs`. */
+  /** Kills it as blocked unless it answers within `withinMs`. */
   check(withinMs: number): void
   /** Lets it close what it has open; kills it soon if that takes long. */
   end(): Promise<void>
@@ -113,7 +113,7 @@ export function startInstance(options: InstanceOptions): Instance {
       return { ended, cancel: (reason) => runner.send(FRAME.cancel, id, {}, encodeJson(reason)) }
     },
     check(withinMs) {
-      if (!gone) pings.ask(withinMs, () => void kill('timeout'))
+      if (!gone) pings.ask(withinMs, () => void kill('blocked'))
     },
   }
 }

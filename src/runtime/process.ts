@@ -117,7 +117,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
       if (!fn.hasIdempotencyKey && fn.triggers[index]?.schemas.length === 0) return { ok: true, key: null }
       const signal = AbortSignal.timeout(ADMIT_MS)
       let ending = await check(fn, event, index, { alone: false, signal })
-      if (ending?.kind === 'lost') ending = await check(fn, event, index, { alone: true, signal })
+      if (ending?.kind === 'lost' || ending?.kind === 'blocked')
+        ending = await check(fn, event, index, { alone: true, signal })
       if (ending === null) throw signal.aborted ? late(fn) : stopped(fn)
       return readAdmission(fn, ending)
     },
@@ -166,6 +167,8 @@ async function attempt(instance: Instance, invocation: Invocation, signal: Abort
   let grace: NodeJS.Timeout | undefined
   const onAbort = (): void => {
     call.cancel(toFailure(signal.reason))
+    // In a process that does nothing more, any of the calls may be to blame: each is tried again by itself.
+    instance.check(PING_MS)
     grace = setTimeout(() => void instance.kill('timeout'), ABORT_GRACE_MS)
   }
   if (signal.aborted) onAbort()
@@ -173,13 +176,12 @@ async function attempt(instance: Instance, invocation: Invocation, signal: Abort
   const ending = await call.ended
   clearTimeout(grace)
   signal.removeEventListener('abort', onAbort)
-  if (!signal.aborted) return settledOf(ending)
-  instance.check(PING_MS)
-  return aborted(signal)
+  return signal.aborted && ending.kind !== 'blocked' ? aborted(signal) : settledOf(ending)
 }
 
 function settledOf(ending: Ending): Settled {
-  if (ending.kind !== 'answered') return { ok: false, lost: ending.kind === 'lost', failure: ending.failure }
+  if (ending.kind !== 'answered')
+    return { ok: false, lost: ending.kind !== 'failed', failure: ending.failure }
   const said = decodeJson(ending.payload)
   return ending.ok ? { ok: true, result: said } : { ok: false, lost: false, failure: said as Failure }
 }

@@ -19,6 +19,10 @@ export interface Node {
   readonly role: Role
   readonly url: string
   child(): ChildProcess
+  /** Since its process was started. */
+  upMs(): number
+  /** Whether it answered when it was last asked: what a load balancer knows. */
+  ready(): boolean
   /** Ends it so, and starts another as soon as it is gone. */
   replace(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
 }
@@ -132,6 +136,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   }
 }
 
+const PROBE_MS = 200
+
 interface Launcher {
   once(args: readonly string[]): Promise<void>
   node(role: Role): Promise<Node>
@@ -148,6 +154,7 @@ interface LauncherOptions {
 
 function launcher({ folder, cli, logFile, env, deaths }: LauncherOptions): Launcher {
   let ending = false
+  const probes = new Set<NodeJS.Timeout>()
   let ports = 20_000 + (process.pid % 20_000)
   const log = createWriteStream(logFile)
   const start = (args: readonly string[]): ChildProcess => {
@@ -174,21 +181,34 @@ function launcher({ folder, cli, logFile, env, deaths }: LauncherOptions): Launc
       const args = ['start', '--port', String(port), '--role', roles]
       const url = `http://127.0.0.1:${port}`
       let child = start(args)
+      let startedMs = performance.now()
       // A process that cannot start because its servers are away just now is started again, as a supervisor would.
       const keep = (of: ChildProcess): void => {
         of.once('exit', () => {
           if (of.pid) deaths.set(of.pid, Date.now())
           if (ending) return
           child = start(args)
+          startedMs = performance.now()
           keep(child)
         })
       }
       keep(child)
       await eventually(async () => (await fetch(`${url}/healthz`)).ok, `${role} ${port} answers`, 30_000)
+      let ready = true
+      const probe = setInterval(() => {
+        const asked = fetch(`${url}/healthz`, { signal: AbortSignal.timeout(1_000) })
+        asked.then(
+          async (answer) => (await answer.arrayBuffer(), (ready = answer.ok)),
+          () => (ready = false),
+        )
+      }, PROBE_MS)
+      probes.add(probe)
       return {
+        ready: () => ready,
         role,
         url,
         child: () => child,
+        upMs: () => performance.now() - startedMs,
         async replace(signal) {
           const old = child
           old.kill(signal)
@@ -198,6 +218,7 @@ function launcher({ folder, cli, logFile, env, deaths }: LauncherOptions): Launc
     },
     end() {
       ending = true
+      for (const probe of probes) clearInterval(probe)
     },
   }
 }

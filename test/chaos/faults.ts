@@ -1,5 +1,6 @@
 import { type Cluster, isAlive } from './cluster.ts'
 import type { Dice } from './dice.ts'
+import { eventually } from '../support/eventually.ts'
 import { family, freeze, freezeAll, node, pauseMs, redisDo, runners, sql } from './means.ts'
 
 /** One way in which things go wrong; it ends what it began. */
@@ -23,14 +24,17 @@ const LASTS_MS = 700
 
 /** A fault of the lines to a server: begins, lasts, ends. */
 async function forAWhile(begin: () => unknown, end: () => unknown, ms: number): Promise<void> {
-  await begin()
-  await pauseMs(ms)
-  await end()
+  try {
+    await begin()
+    await pauseMs(ms)
+  } finally {
+    await eventually(async () => (await end(), true), 'the fault is over', 20_000)
+  }
 }
 
 const PROCESSES: readonly Fault[] = [
-  { name: 'kill a worker', weight: 12, strike: (on, dice) => node(on, 'worker', dice).replace('SIGKILL') },
-  { name: 'kill a broker', weight: 12, strike: (on, dice) => node(on, 'broker', dice).replace('SIGKILL') },
+  { name: 'kill a worker', weight: 4, strike: (on, dice) => node(on, 'worker', dice).replace('SIGKILL') },
+  { name: 'kill a broker', weight: 4, strike: (on, dice) => node(on, 'broker', dice).replace('SIGKILL') },
   { name: 'stop a worker', weight: 2, strike: (on, dice) => node(on, 'worker', dice).replace('SIGTERM') },
   { name: 'stop a broker', weight: 2, strike: (on, dice) => node(on, 'broker', dice).replace('SIGTERM') },
   {

@@ -1,6 +1,6 @@
 import { Agent, request as httpRequest } from 'node:http'
 import pg from 'pg'
-import type { Cluster } from './cluster.ts'
+import type { Cluster, Node } from './cluster.ts'
 import type { Dice } from './dice.ts'
 import { POISONS } from './functions.ts'
 import { type Kind, KINDS, type Told } from './told.ts'
@@ -185,6 +185,17 @@ function transactions({ cluster, dice, told }: Caller, kind: Kind, text: string)
   }
 }
 
+/** As a load balancer would: one that answers; when none has for two seconds, any. */
+async function chooseBroker({ nodes }: Cluster, dice: Dice): Promise<Node> {
+  const brokers = nodes.filter(({ role }) => role === 'broker')
+  for (let waited = 0; waited < 2_000; waited += REST_MS) {
+    const ready = brokers.filter((one) => one.ready())
+    if (ready.length > 0) return dice.pick(ready)
+    await new Promise((resolve) => setTimeout(resolve, REST_MS))
+  }
+  return dice.pick(brokers)
+}
+
 async function ask(
   { cluster, dice, agent }: Caller,
   method: string,
@@ -193,7 +204,7 @@ async function ask(
   more: Readonly<Record<string, string>>,
   wanted: number,
 ): Promise<void> {
-  const broker = dice.pick(cluster.nodes.filter(({ role }) => role === 'broker'))
+  const broker = await chooseBroker(cluster, dice)
   const headers = { authorization: `Bearer ${cluster.key}`, 'content-type': 'application/json', ...more }
   const status = await new Promise<number>((resolve, reject) => {
     const request = httpRequest(

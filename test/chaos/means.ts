@@ -7,9 +7,14 @@ import type { Dice } from './dice.ts'
 /** With what faults are made. */
 export const pauseMs = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
+/** One that has been up for a while, if there is one: to kill those that start proves little. */
 export function node({ nodes }: Cluster, role: Role, dice: Dice): Node {
-  return dice.pick(nodes.filter((one) => one.role === role))
+  const peers = nodes.filter((one) => one.role === role)
+  const settled = peers.filter((one) => one.upMs() > SETTLED_MS)
+  return dice.pick(settled.length > 0 ? settled : peers)
 }
+
+const SETTLED_MS = 5_000
 
 export async function freeze(one: Node, ms: number): Promise<void> {
   const child = one.child()

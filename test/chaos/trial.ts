@@ -11,6 +11,8 @@ export interface TrialOptions extends ClusterOptions {
   readonly faults: number
   readonly seed: number
   readonly batch: number
+  /** Between two faults, on average. Default 150. */
+  readonly gapMs?: number
   /** Kinds of faults; default all. */
   readonly only?: readonly string[]
   readonly drainMs?: number
@@ -36,7 +38,7 @@ export interface Trial {
   readonly logFile: string
 }
 
-const GAP_MS = 250
+const GAP_MS = 150
 /** Offered and not run yet: the load waits for the functions then, or the drain would take for ever. */
 const MAX_WAITING = 15_000
 
@@ -51,7 +53,7 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
 }
 
 async function runOn(cluster: Cluster, options: TrialOptions): Promise<Trial> {
-  const { events, faults, seed, batch, only, drainMs, onProgress } = options
+  const { events, faults, seed, batch, only, drainMs, onProgress, gapMs = GAP_MS } = options
   const told = createTold(events)
   const oracle = createOracle(cluster.oracleFile, told)
   oracle.follow()

@@ -110,7 +110,8 @@ async function recoveries(client: pg.Client, { deaths, outages }: Cluster): Prom
   const { rows } = await client.query<{ pid: number; next: Date | null; started: Date }>(RECOVERIES)
   return rows.flatMap(({ pid, next, started }) => {
     const died = deaths.get(pid)
-    if (died === undefined || died < started.getTime() || !next) return []
+    // It may have been lost for another reason, and started again, before the process died.
+    if (died === undefined || died < started.getTime() || !next || next.getTime() < died) return []
     const away = outages.some(({ from, until }) => from < next.getTime() && until + 1_000 > died)
     return [{ pid, ms: next.getTime() - died, reachable: !away }]
   })

@@ -132,7 +132,11 @@ describe('secrets', () => {
   it('are not in what is said about a database that is away', async () => {
     const url = new URL(environment.DATABASE_URL ?? '')
     url.port = '1'
-    for (const args of [['start'], ['migrate', '-v'], ['start', '--json']]) {
+    for (const args of [
+      ['start', '--wait', '1s'],
+      ['migrate', '-v'],
+      ['start', '--json', '--wait', '0s'],
+    ]) {
       const { code, stdout, stderr } = await project.run(args, { ...environment, DATABASE_URL: url.href })
       assert.equal(code, 4, stderr)
       assertNone(stdout + stderr, args.join(' '))

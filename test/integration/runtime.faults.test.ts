@@ -86,15 +86,20 @@ describe('functions that hurt their process', () => {
       })
     }
 
-    test('takes its siblings with it, and they are told that it was not them', async () => {
+    test('in a process with others is not blamed, nor are they, until it is alone', async () => {
       const controller = new AbortController()
       const sibling = run('faulty', 'stay')
       await pids(1)
       const running = run('faulty', 'spin', controller.signal)
       await pids(2)
       controller.abort(timeout)
-      assert.equal(codeOf(await running), 'TPT_TIMEOUT')
+      assert.deepEqual(lossOf(await running), ['TPT_INSTANCE_LOST', true])
       assert.deepEqual(lossOf(await sibling), ['TPT_INSTANCE_LOST', true])
+      const alone = new AbortController()
+      const again = run('faulty', 'spin', alone.signal, { alone: true })
+      await pids(3)
+      alone.abort(timeout)
+      assert.equal(codeOf(await again), 'TPT_TIMEOUT')
     })
 
     test('that honours its signal leaves the process as it was', async () => {

@@ -1,8 +1,12 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import { TappetError } from '../../errors.ts'
+import { type Duration, toMs } from '../../lib/duration.ts'
+import type { Logger } from '../../lib/log.ts'
+import { pause } from '../../lib/service.ts'
 import { readConfig, readEnvironment, ROLES, type Role } from '../../config.ts'
 import { runUntilStopped } from '../app-run.ts'
 import type { Cli } from '../cli.ts'
-import { portNumber } from '../input.ts'
+import { duration, portNumber } from '../input.ts'
 import { examples, type Verb } from '../verb.ts'
 
 interface Options {
@@ -10,6 +14,7 @@ interface Options {
   readonly port?: number
   readonly host?: string
   readonly envFile?: readonly string[]
+  readonly wait: Duration
 }
 
 export function addStart(program: Command, verb: Verb): void {
@@ -24,6 +29,12 @@ export function addStart(program: Command, verb: Verb): void {
     .option('--port <port>', 'the port to listen on (PORT; default: 4400)', portNumber)
     .option('--host <host>', 'the address to listen on (HOST; default: 127.0.0.1)')
     .option('--env-file <file>', 'a file with variables, may be repeated; the environment wins', collect)
+    .option(
+      '--wait <duration>',
+      'how long to try again when Postgres or Redis does not answer at the start',
+      duration,
+      '30s',
+    )
     .addHelpText(
       'after',
       examples(
@@ -34,7 +45,7 @@ export function addStart(program: Command, verb: Verb): void {
     .action(verb((cli, options: Options) => start(cli, options)))
 }
 
-async function start(cli: Cli, { role, port, host, envFile = [] }: Options): Promise<number> {
+async function start(cli: Cli, { role, port, host, envFile = [], wait }: Options): Promise<number> {
   const config = readConfig(readEnvironment(cli.root, envFile, true), {
     root: cli.root,
     ...(port !== undefined && { port }),
@@ -44,11 +55,10 @@ async function start(cli: Cli, { role, port, host, envFile = [] }: Options): Pro
   const { createLogger } = await import('../../lib/log.ts')
   const logger = createLogger({ level: config.logLevel, format: config.logFormat })
   const { startApp } = await import('../../app.ts')
-  return runUntilStopped(cli, async () => {
-    const app = await startApp(config, {
-      mode: 'start',
-      logger,
-      onProgress: (message) => logger.info({}, message),
+  return runUntilStopped(cli, async (stopping) => {
+    const onProgress = (message: string): void => logger.info({}, message)
+    const app = await whenReachable(() => startApp(config, { mode: 'start', logger, onProgress }), {
+      ...{ waitMs: toMs(wait), logger, stopping },
     })
     for (const { message } of app.catalog().problems) logger.error({}, message)
     if (cli.flags.json) cli.line({ url: app.url, functions: app.catalog().functions.length }, () => '')
@@ -58,6 +68,29 @@ async function start(cli: Cli, { role, port, host, envFile = [] }: Options): Pro
     )
     return app
   })
+}
+
+interface Patience {
+  readonly waitMs: number
+  readonly logger: Logger
+  readonly stopping: AbortSignal
+}
+
+const TRY_AGAIN_MS = 500
+
+/** A supervisor starts us beside our servers, or just before them: what does not answer yet is asked again. */
+async function whenReachable<T>(begin: () => Promise<T>, { waitMs, logger, stopping }: Patience): Promise<T> {
+  const until = performance.now() + waitMs
+  for (let told = false; ; told = true) {
+    try {
+      return await begin()
+    } catch (error) {
+      const away = error instanceof TappetError && error.code === 'TPT_UNAVAILABLE'
+      if (!away || stopping.aborted || performance.now() >= until) throw error
+      if (!told) logger.warn({ error: error.message }, 'cannot start yet, trying again')
+      await pause(TRY_AGAIN_MS, stopping)
+    }
+  }
 }
 
 function collect(file: string, before: readonly string[] = []): readonly string[] {

@@ -27,6 +27,8 @@ export function createDatabase(functionId: string, url: string): Database {
     })
     // A connection that breaks while nobody uses it: the pool opens another at the next query.
     made.on('error', (error) => process.stderr.write(`ctx.db: an idle connection broke: ${error.message}\n`))
+    // One that breaks while the function holds it fails at the next query.
+    made.on('connect', (client) => client.on('error', () => undefined))
     return made
   }
   return {

@@ -24,6 +24,8 @@ export function createPool({ url, logger, max = 10, name = 'tappet' }: PoolOptio
     keepAliveInitialDelayMillis: 5_000,
   })
   pool.on('error', (error) => logger.debug({ err: error.message }, 'an idle Postgres connection was lost'))
+  // One that breaks while somebody holds it fails at the next query; without a listener it would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

@@ -129,5 +129,6 @@ function createPool(url: string): Pool {
     keepAlive: true,
   })
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
