@@ -20,7 +20,7 @@ const OTHERS = `select pg_terminate_backend(pid) from pg_stat_activity
   where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name <> 'load'`
 
 /** How long a fault lasts that has no length of its own. */
-const LASTS_MS = 700
+const LASTS_MS = 500
 
 /** A fault of the lines to a server: begins, lasts, ends. */
 async function forAWhile(begin: () => unknown, end: () => unknown, ms: number): Promise<void> {

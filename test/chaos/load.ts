@@ -15,21 +15,26 @@ export interface LoadOptions {
   readonly events: number
   readonly dice: Dice
   readonly told: Told
-  /** Resolves when so many events may have been offered: what keeps the load beside the faults, or at its rate. */
-  readonly pace: (offered: number) => Promise<void>
+  /**
+   * Resolves when this share of the events of a kind, 0 to 1, may have been offered: what keeps the load beside the
+   * faults or at its rate, and the kinds beside each other.
+   */
+  readonly pace: (share: number) => Promise<void>
   /** Events in one transaction, and in one request of CloudEvents. */
   readonly batch: number
 }
 
 /** Callers of each kind, and its share of the events. */
 const CALLERS: Readonly<Record<Kind, readonly [callers: number, share: number]>> = {
-  http: [6, 0.2],
-  batch: [3, 0.23],
-  row: [2, 0.27],
-  sql: [2, 0.27],
-  file: [1, 0.02],
+  http: [12, 0.06],
+  batch: [3, 0.3],
+  row: [2, 0.31],
+  sql: [2, 0.31],
+  file: [2, 0.01],
   mixed: [1, 0.01],
 }
+/** Of the events that share a function with them. */
+const POISONED = 0.05
 const TIMEOUT_MS = 10_000
 const REST_MS = 50
 
@@ -39,7 +44,8 @@ export function startLoad(cluster: Cluster, options: LoadOptions): Load {
   const stopping = new AbortController()
   const callers = KINDS.flatMap((kind) => {
     const [count, share] = CALLERS[kind]
-    const budget = { left: Math.round(options.events * share) }
+    const all = Math.round(options.events * share)
+    const budget = { all, left: all }
     return Array.from({ length: count }, () =>
       call(kind, budget, { cluster, agent, stopping: stopping.signal, ...options }),
     )
@@ -57,13 +63,17 @@ interface Caller extends LoadOptions {
 }
 
 /** Offers until the budget of the kind is used up: one event at a time, or a batch. */
-async function call(kind: Kind, budget: { left: number }, caller: Caller): Promise<void> {
+async function call(
+  kind: Kind,
+  budget: { readonly all: number; left: number },
+  caller: Caller,
+): Promise<void> {
   const { told, pace, batch, stopping } = caller
   const source = SOURCES[kind](caller)
   while (budget.left > 0 && !stopping.aborted) {
     const size = Math.min(budget.left, kind === 'http' || kind === 'file' ? 1 : batch)
     budget.left -= size
-    await pace(told.total('offered') + size)
+    await pace((budget.all - budget.left) / budget.all)
     const numbers = Array.from({ length: size }, () => told.offer(kind))
     try {
       for (const n of await source.offer(numbers)) told.acknowledge(kind, n)
@@ -115,7 +125,7 @@ const SOURCES: Readonly<Record<Kind, (caller: Caller) => Source>> = {
     async offer(numbers) {
       const { dice, told } = caller
       const events = numbers.map((n) => {
-        const poisoned = dice.next() < 0.1
+        const poisoned = dice.next() < POISONED
         if (poisoned) told.forbid('mixed', n)
         return {
           poisoned,

@@ -65,7 +65,7 @@ const LABELS: Readonly<Record<(typeof KINDS)[number], string>> = {
   row: 'inserted row (a tenth rolled back)',
   sql: '`tappet.send()` in SQL (a tenth rolled back)',
   file: 'upload',
-  mixed: 'queue shared with runs that kill their process (a tenth)',
+  mixed: 'queue shared with runs that kill their process (a twentieth)',
 }
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`

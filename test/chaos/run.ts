@@ -19,6 +19,7 @@ const { values } = parseArgs({
     faults: { type: 'string', default: '100' },
     seed: { type: 'string' },
     only: { type: 'string', multiple: true },
+    gap: { type: 'string', default: '150' },
     release: { type: 'boolean', default: false },
     'self-test': { type: 'boolean', default: false },
     report: { type: 'string' },
@@ -56,13 +57,13 @@ async function main(): Promise<boolean> {
 async function runOn(engine: Engine, events: number, faults: number): Promise<boolean> {
   const trial = await runTrial({
     ...{ engine, events, faults, seed, batch: values.release ? 25 : 5 },
-    ...(values.only && { only: values.only }),
+    ...{ gapMs: Number(values.gap), ...(values.only && { only: values.only }) },
     onProgress: (progress) => process.stderr.write(`\r\u001b[K${engine}: ${line(progress, events, faults)}`),
   })
   process.stderr.write('\r\u001b[K')
   const text = toReport(trial, {
     title: `Chaos on ${engine === 'redis' ? 'Redis' : 'Postgres'}`,
-    command: `npm run chaos -- ${values.release ? '--release ' : `--events ${events} --faults ${faults} `}--engine ${engine} --seed ${seed}`,
+    command: `npm run chaos -- ${process.argv.slice(2).join(' ')}${values.seed ? '' : ` --seed ${seed}`}`,
     seed,
   })
   console.log(`\n${text}`)

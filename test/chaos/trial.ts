@@ -61,9 +61,8 @@ async function runOn(cluster: Cluster, options: TrialOptions): Promise<Trial> {
   let struckCount = 0
   let fault = ''
   // Neither may run ahead of the other: faults without load prove nothing, nor does load without faults.
-  const loadPace = async (offered: number): Promise<void> => {
-    while (offered > (events * (struckCount + 1)) / faults + batch || told.waiting() > MAX_WAITING)
-      await shortly()
+  const loadPace = async (share: number): Promise<void> => {
+    while (share > (struckCount + 1) / faults || told.waiting() > MAX_WAITING) await shortly()
   }
   const faultPace = async (number: number): Promise<void> => {
     struckCount = number
@@ -83,7 +82,7 @@ async function runOn(cluster: Cluster, options: TrialOptions): Promise<Trial> {
   }, 500)
   const strike = {
     count: faults,
-    gapMs: GAP_MS,
+    gapMs,
     dice: rollDice(seed + 1),
     pace: faultPace,
     ...(only && { only }),
