@@ -88,7 +88,10 @@ async function whenReachable<T>(begin: () => Promise<T>, { waitMs, logger, stopp
       const away = error instanceof TappetError && error.code === 'TPT_UNAVAILABLE'
       if (!away || stopping.aborted || performance.now() >= until) throw error
       if (!told) logger.warn({ error: error.message }, 'cannot start yet, trying again')
+      // Nothing else keeps the process alive meanwhile.
+      const keepAlive = setTimeout(() => undefined, 2 * TRY_AGAIN_MS)
       await pause(TRY_AGAIN_MS, stopping)
+      clearTimeout(keepAlive)
     }
   }
 }
