@@ -90,7 +90,7 @@ describe('the documents', () => {
     const text = (
       await Promise.all((await documents()).map((name) => readFile(join(ROOT, name), 'utf8')))
     ).join('\n')
-    const used = [...text.matchAll(/npm run ([a-z:]+)/g)].map(([, name]) => name ?? '')
+    const used = [...text.matchAll(/npm run ([a-z:-]+)/g)].map(([, name]) => name ?? '')
     assert.deepEqual(
       used.filter((name) => !(name in scripts)),
       [],
