@@ -164,7 +164,8 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   undo.push(async () => {
     stopping = true
   })
-  await folder.announce({ pid: process.pid, url, databaseUrl })
+  const announced = database.kind === 'embedded' ? databaseUrl : withoutPassword(databaseUrl)
+  await folder.announce({ pid: process.pid, url, databaseUrl: announced })
 
   return {
     ...{ url, adminKey, checks, databaseUrl, engine: queue.engine },
@@ -180,6 +181,14 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
       return catalog
     },
   }
+}
+
+/** Whoever reads the state folder connects with a password of their own. */
+function withoutPassword(href: string): string {
+  const url = new URL(href)
+  url.password = ''
+  url.searchParams.delete('password')
+  return url.href
 }
 
 interface Intake {

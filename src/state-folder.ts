@@ -8,7 +8,7 @@ import { newSecret } from './lib/secret.ts'
 export interface Running {
   readonly pid: number
   readonly url: string
-  /** Of the ledger's database. */
+  /** Of the ledger's database; without its password unless the server is ours. */
   readonly databaseUrl: string
 }
 

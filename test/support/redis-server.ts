@@ -69,7 +69,7 @@ function freePort(): Promise<number> {
   })
 }
 
-/** A PING that came back; false as long as nobody listens. */
+/** A PING that came back, if only to ask for a password; false as long as nobody listens. */
 function answers(child: ChildProcess, port: number): Promise<boolean> {
   if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`)
   return new Promise((resolve) => {
@@ -78,7 +78,7 @@ function answers(child: ChildProcess, port: number): Promise<boolean> {
       socket.destroy()
       resolve(ready)
     }
-    socket.once('data', (data) => answer(data.toString().startsWith('+PONG')))
+    socket.once('data', (data) => answer(/^(\+PONG|-NOAUTH)/.test(data.toString())))
     socket.once('error', () => answer(false))
   })
 }

@@ -285,6 +285,9 @@ describe('the event', () => {
         'x-slack-signature',
         'x-shopify-hmac-sha256',
         'svix-signature',
+        'x-gitlab-token',
+        'x-telegram-bot-api-secret-token',
+        'apikey',
         'x-shared',
       ],
     ]

@@ -30,7 +30,7 @@ export interface HttpOptions<Body extends Schema = Schema, Query extends Schema 
   readonly maxBytes?: number
   /** Who may call: a signature over the raw bytes, or an API key. Default: anybody who can reach the port. */
   readonly verify?: Verification
-  /** Request headers to keep beside the usual ones. `authorization` and `cookie` are never kept. */
+  /** Request headers to keep beside the usual ones. Those that let somebody in are never kept. */
   readonly headers?: readonly string[]
 }
 

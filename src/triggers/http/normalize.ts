@@ -37,7 +37,8 @@ const KEPT_HEADERS = `
   .split(/\s+/)
 
 /** Never kept, even when a trigger asks for them. */
-const SECRET_HEADER = /^(proxy-)?authorization$|^(set-)?cookie$|^x-api-key$|signature|hmac/
+const SECRET_HEADER =
+  /^(proxy-)?authorization$|^(set-)?cookie$|api-?key|signature|hmac|(^|-)(token|secret|password)(-|$)/
 
 export function normalize(
   trigger: Declared<HttpTrigger>,
