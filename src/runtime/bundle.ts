@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { access, mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type BuildFailure, type BuildOptions, type Message, type OutputFile } from 'esbuild'
@@ -103,10 +103,9 @@ async function writeAll(
       const version = createHash('sha256').update(code).update(map).digest('hex').slice(0, 12)
       const path = join(buildDir, `${id}-${version}.mjs`)
       const comment = `//# sourceMappingURL=${encodeURI(basename(path))}.map\n`
-      if (await exists(path)) return { path, version }
       await mkdir(dirname(path), { recursive: true })
-      await writeWhole(`${path}.map`, map)
-      await writeWhole(path, Buffer.concat([code, Buffer.from(comment)]))
+      await keepWhole(`${path}.map`, map)
+      await keepWhole(path, Buffer.concat([code, Buffer.from(comment)]))
       return { path, version }
     }),
   )
@@ -137,11 +136,10 @@ function beside(path: string): string {
   return fileURLToPath(new URL(path, import.meta.url))
 }
 
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
+/** A file that is there is left alone if it is whole: a power cut may have left its name without its content. */
+async function keepWhole(path: string, contents: Uint8Array): Promise<void> {
+  const found = await readFile(path).catch(() => null)
+  if (!found?.equals(contents)) await writeWhole(path, contents)
 }
 
 /** Nobody sees half a file, even when several processes write it. */

@@ -3,7 +3,11 @@ import pg from 'pg'
 import type { Cluster, Node } from './cluster.ts'
 import type { Dice } from './dice.ts'
 import { POISONS } from './functions.ts'
-import { type Kind, KINDS, type Told } from './told.ts'
+import type { Told } from './told.ts'
+
+/** Which ways events come. */
+export const KINDS = ['http', 'batch', 'row', 'sql', 'file', 'mixed'] as const
+export type Kind = (typeof KINDS)[number]
 
 export interface Load {
   /** Resolves when all events have been offered. */
@@ -14,7 +18,7 @@ export interface Load {
 export interface LoadOptions {
   readonly events: number
   readonly dice: Dice
-  readonly told: Told
+  readonly told: Told<Kind>
   /**
    * Resolves when this share of the events of a kind, 0 to 1, may have been offered: what keeps the load beside the
    * faults or at its rate, and the kinds beside each other.
@@ -26,12 +30,12 @@ export interface LoadOptions {
 
 /** Callers of each kind, and its share of the events. */
 const CALLERS: Readonly<Record<Kind, readonly [callers: number, share: number]>> = {
-  http: [12, 0.06],
-  batch: [3, 0.3],
-  row: [2, 0.31],
-  sql: [2, 0.31],
-  file: [2, 0.01],
-  mixed: [1, 0.01],
+  http: [16, 0.06],
+  batch: [4, 0.3],
+  row: [3, 0.315],
+  sql: [3, 0.315],
+  file: [3, 0.005],
+  mixed: [1, 0.005],
 }
 /** Of the events that share a function with them. */
 const POISONED = 0.05

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { KINDS } from './told.ts'
+import { KINDS } from './load.ts'
 import type { Trial } from './trial.ts'
 import type { Recovery } from './verdict.ts'
 
@@ -82,12 +82,12 @@ function recovery(of: readonly Recovery[]): string {
   return `${sorted.length} runs of ${kills} dead processes started again after p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}`
 }
 
-function machine(): string {
+export function machine(): string {
   const [cpu] = cpus()
   return `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform}`
 }
 
-function versions(): string {
+export function versions(): string {
   const of = (name: string): string => {
     const file = join(import.meta.dirname, '..', '..', 'node_modules', name, 'package.json')
     return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version

@@ -56,7 +56,7 @@ async function main(): Promise<boolean> {
 
 async function runOn(engine: Engine, events: number, faults: number): Promise<boolean> {
   const trial = await runTrial({
-    ...{ engine, events, faults, seed, batch: values.release ? 25 : 5 },
+    ...{ engine, events, faults, seed, batch: events >= 100_000 ? 25 : 5 },
     ...{ gapMs: Number(values.gap), ...(values.only && { only: values.only }) },
     onProgress: (progress) => process.stderr.write(`\r\u001b[K${engine}: ${line(progress, events, faults)}`),
   })

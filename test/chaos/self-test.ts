@@ -1,16 +1,12 @@
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type Edit, sabotaged } from '../support/sabotage.ts'
 import { runTrial } from './trial.ts'
 
-const REPOSITORY = join(import.meta.dirname, '..', '..')
-
 /** A promise that is broken on purpose, in a copy of the program, and how the harness must notice. */
-interface Sabotage {
+interface Sabotage extends Edit {
   readonly name: string
-  readonly file: string
-  readonly replace: string
-  readonly by: string
   readonly engine: 'redis' | 'postgres'
   readonly faults: readonly string[]
   readonly noticed: RegExp
@@ -62,7 +58,7 @@ export async function selfTest(seed: number): Promise<boolean> {
     const { name, engine, faults, noticed } = sabotage
     const folder = await mkdtemp(join(tmpdir(), 'tappet-sabotage-'))
     try {
-      const cli = await sabotaged(folder, sabotage)
+      const cli = await sabotaged(folder, [sabotage])
       const roles = ['broker', 'broker', 'worker'] as const
       const options = { engine, cli, roles, seed, events: EVENTS, faults: FAULTS, batch: 10, only: faults }
       const { verdict } = await runTrial({ ...options, drainMs: 8_000 })
@@ -76,19 +72,4 @@ export async function selfTest(seed: number): Promise<boolean> {
     }
   }
   return good
-}
-
-/** A copy of the program with one promise broken; fails when the text to replace is not there any more. */
-async function sabotaged(folder: string, { file, replace, by }: Sabotage): Promise<string> {
-  await cp(join(REPOSITORY, 'dist'), join(folder, 'dist'), { recursive: true })
-  for (const name of ['node_modules', 'migrations', 'package.json'])
-    await symlink(join(REPOSITORY, name), join(folder, name))
-  const path = join(folder, 'dist', file)
-  const text = await readFile(path, 'utf8')
-  if (text.split(replace).length !== 2) throw new Error(`${file} must have once: ${replace}`)
-  await writeFile(
-    path,
-    text.replace(replace, () => by),
-  )
-  return join(folder, 'dist', 'cli', 'main.js')
 }

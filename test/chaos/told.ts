@@ -1,14 +1,11 @@
-/** Which way an event came. */
-export const KINDS = ['http', 'batch', 'row', 'sql', 'file', 'mixed'] as const
-export type Kind = (typeof KINDS)[number]
-
 /** What a source was told about one event; a byte each, because there may be a million. */
 const OFFERED = 1
 const ACKNOWLEDGED = 2
 const NEVER = 3
 
 /** What the sources were told, and what the functions did, event by event. An event is `<kind> <number>`. */
-export interface Told {
+export interface Told<Kind extends string = string> {
+  readonly kinds: readonly Kind[]
   readonly offered: Record<Kind, number>
   readonly acknowledged: Record<Kind, number>
   /** By what the source got instead of an acknowledgement: a status, or the name of an error. */
@@ -32,32 +29,29 @@ export interface Told {
   phantoms(): string[]
 }
 
-export function createTold(events: number): Told {
+/** @param kinds which ways events come; a kind has at most `events`. */
+export function createTold<Kind extends string>(kinds: readonly Kind[], events: number): Told<Kind> {
   const room = events + 100_000
-  const state = Object.fromEntries(KINDS.map((kind) => [kind, new Uint8Array(room)])) as Record<
-    Kind,
-    Uint8Array
-  >
-  const seen = Object.fromEntries(KINDS.map((kind) => [kind, new Uint8Array(room)])) as Record<
-    Kind,
-    Uint8Array
-  >
-  const zero = (): Record<Kind, number> => ({ http: 0, batch: 0, row: 0, sql: 0, file: 0, mixed: 0 })
+  const each = <T>(make: () => T): Record<Kind, T> =>
+    Object.fromEntries(kinds.map((kind) => [kind, make()])) as Record<Kind, T>
+  const state = each(() => new Uint8Array(room))
+  const seen = each(() => new Uint8Array(room))
+  const zero = (): Record<Kind, number> => each(() => 0)
   const [offered, acknowledged] = [zero(), zero()]
   const refusals = new Map<string, number>()
   let [first, again, done] = [0, 0, 0]
 
   const pick = (wrong: (told: number, times: number) => boolean): string[] =>
-    KINDS.flatMap((kind) => {
+    kinds.flatMap((kind) => {
       const found: string[] = []
       for (let n = 0; n < offered[kind]; n++)
         if (wrong(state[kind][n] ?? 0, seen[kind][n] ?? 0)) found.push(`${kind} ${n}`)
       return found
     })
   const total = (of: 'offered' | 'acknowledged'): number =>
-    KINDS.reduce((sum, kind) => sum + (of === 'offered' ? offered : acknowledged)[kind], 0)
+    kinds.reduce((sum, kind) => sum + (of === 'offered' ? offered : acknowledged)[kind], 0)
   return {
-    ...{ offered, acknowledged, refusals, repeats: 0, total },
+    ...{ kinds, offered, acknowledged, refusals, repeats: 0, total },
     offer(kind) {
       const n = offered[kind]++
       state[kind][n] = OFFERED
@@ -73,8 +67,8 @@ export function createTold(events: number): Told {
     },
     refuse: (why, count = 1) => void refusals.set(why, (refusals.get(why) ?? 0) + count),
     see(kind, n) {
+      if (!(kind in seen)) return
       const times = seen[kind as Kind]
-      if (!times) return
       if (times[n] === 0) {
         first++
         if (state[kind as Kind][n] === ACKNOWLEDGED) done++

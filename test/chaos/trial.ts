@@ -1,7 +1,7 @@
 import { type Cluster, type ClusterOptions, startCluster } from './cluster.ts'
 import { rollDice } from './dice.ts'
 import { strikeAll } from './faults.ts'
-import { startLoad } from './load.ts'
+import { type Kind, KINDS, startLoad } from './load.ts'
 import { createOracle } from './oracle.ts'
 import { createTold, type Told } from './told.ts'
 import { judge, type Verdict } from './verdict.ts'
@@ -29,7 +29,7 @@ export interface Progress {
 }
 
 export interface Trial {
-  readonly told: Told
+  readonly told: Told<Kind>
   readonly struck: ReadonlyMap<string, number>
   readonly loadMs: number
   readonly verdict: Verdict
@@ -39,6 +39,8 @@ export interface Trial {
 }
 
 const GAP_MS = 150
+/** The slowest kind of load may lag behind so far before the faults wait for it. */
+const SLOWEST = 0.9
 /** Offered and not run yet: the load waits for the functions then, or the drain would take for ever. */
 const MAX_WAITING = 15_000
 
@@ -54,7 +56,7 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
 
 async function runOn(cluster: Cluster, options: TrialOptions): Promise<Trial> {
   const { events, faults, seed, batch, only, drainMs, onProgress, gapMs = GAP_MS } = options
-  const told = createTold(events)
+  const told = createTold(KINDS, events)
   const oracle = createOracle(cluster.oracleFile, told)
   oracle.follow()
   const started = performance.now()
@@ -66,7 +68,7 @@ async function runOn(cluster: Cluster, options: TrialOptions): Promise<Trial> {
   }
   const faultPace = async (number: number): Promise<void> => {
     struckCount = number
-    while (told.total('offered') < (events * (number - 1)) / faults) await shortly()
+    while (told.total('offered') < SLOWEST * ((events * (number - 1)) / faults)) await shortly()
   }
   const dice = rollDice(seed)
   const load = startLoad(cluster, { events, dice, told, batch, pace: loadPace })

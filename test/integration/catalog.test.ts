@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, rm, utimes } from 'node:fs/promises'
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -350,6 +350,14 @@ describe('loading again', () => {
     assert.notEqual(find(second, 'a').version, find(first, 'a').version)
     assert.equal(find(second, 'b').version, find(first, 'b').version)
     assert.equal(asked.length, 2)
+  })
+
+  test('writes a bundle again that a power cut has left without its content', async () => {
+    const [{ bundle } = assert.fail()] = (await load()).functions
+    const whole = await readFile(bundle, 'utf8')
+    await writeFile(bundle, '')
+    await load()
+    assert.equal(await readFile(bundle, 'utf8'), whole)
   })
 
   test('keeps bundles that are young, and removes old ones', async () => {
