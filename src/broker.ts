@@ -38,7 +38,7 @@ export function createBroker(deps: BrokerDeps): Broker {
     subscriptions: readonly Subscription[],
     options: EmitOptions = {},
   ): Promise<Accepted> => {
-    const { delayMs = 0, invalid = 'refuse', aliases = [] } = options
+    const { delayMs = 0, invalid = 'refuse', aliases = [], cause } = options
     checkAttributes(event)
     const admitting = Promise.all(
       subscriptions.map((subscription) => admit(event, subscription, options, deps)),
@@ -46,7 +46,8 @@ export function createBroker(deps: BrokerDeps): Broker {
     // What cannot be refused comes from a log, and is stored in the order of that log, however long a check takes.
     const runs = await (invalid === 'keep' ? inTurn(event, admitting) : admitting)
     const envelope = event
-    const acceptance = await store.accept({ id: newId('evt'), envelope, aliases, runs, delayMs })
+    const from = cause === undefined ? {} : { cause }
+    const acceptance = await store.accept({ id: newId('evt'), envelope, aliases, runs, delayMs, ...from })
     dispatcher.enqueue(acceptance.jobs)
     if (delayMs > 0) dispatcher.expect(delayMs)
     const { eventId, runIds, duplicate } = acceptance

@@ -40,6 +40,7 @@ export const CODES = {
   TPT_ROUTE_NOT_FOUND: info('sender', false, 404, 'List the routes with `tappet functions`.'),
   TPT_METHOD_NOT_ALLOWED: info('sender', false, 405, 'Use one of the methods in the Allow header.'),
   TPT_EVENT_INVALID: info('sender', false, 422, 'Correct the fields that are listed.'),
+  TPT_FILTER_INVALID: info('sender', false, 400, 'Correct the filter at the place that is named.'),
   TPT_REQUEST_INVALID: info('sender', false, 400, 'Send a well-formed HTTP/1.1 request.'),
   TPT_REQUEST_TIMEOUT: info('sender', true, 408, 'Send the whole request sooner.'),
   TPT_BODY_INVALID: info('sender', false, 400, 'Send a well-formed body of the type that the header names.'),

@@ -121,8 +121,8 @@ function createOutboxes(
 
 function createHost(queue: QueueAdapter, upload: UploadAdapter): HostCalls {
   return {
-    async send(message) {
-      await queue.send(message)
+    async send(message, { runId }) {
+      await queue.send(message, runId)
     },
     async fileInfo(key) {
       const file = await upload.file(key)

@@ -26,6 +26,11 @@ export function newId(prefix: 'evt' | 'run' | 'file' | 'wrk' | 'msg' | 'key', no
   return text
 }
 
+/** Where ids of this instant begin in the order of all. */
+export function idAt(prefix: 'evt' | 'run', ms: number): string {
+  return `${prefix}_${encodeTime(Math.min(Math.max(0, ms), 2 ** 48 - 1))}`
+}
+
 /** Drawn in stock: by the piece, it would cost six times as much as all the rest. */
 const stock = new Uint8Array(4_096)
 let drawn = stock.length

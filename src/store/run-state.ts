@@ -9,8 +9,8 @@ export const NEXT = {
   /** An attempt failed; the next starts when it is due. */
   retrying: ['queued', 'running', 'cancelled', 'dead'],
   completed: [],
-  /** Kept for replay. */
-  dead: ['queued'],
+  /** Kept for replay, until somebody discards it. */
+  dead: ['queued', 'cancelled'],
   cancelled: ['queued'],
 } as const satisfies Record<string, readonly string[]>
 

@@ -22,6 +22,8 @@ export interface NewEvent {
   readonly aliases: readonly string[]
   readonly runs: readonly NewRun[]
   readonly delayMs: number
+  /** The run that sent it. */
+  readonly cause?: string
 }
 
 export interface Acceptance {
@@ -105,6 +107,13 @@ export interface RunFilter {
   readonly limit?: number
 }
 
+export interface Pause {
+  readonly functionId: string
+  readonly pausedAt: Date
+  /** Name of the key. */
+  readonly pausedBy: string
+}
+
 export interface WorkerInfo {
   readonly id: string
   readonly host: string
@@ -182,6 +191,11 @@ export interface Store {
   replay(runId: string): Promise<Job | null>
   /** Ends a run that is not over. False if it is. */
   cancel(runId: string): Promise<boolean>
+  /** Lets no run of the function start, in any process, until `resume`. Runs under way go on. */
+  pause(functionId: string, by: string): Promise<void>
+  /** Answers runs that wait, the first 500, to be put on the queue at once; the sweep finds the others. */
+  resume(functionId: string): Promise<readonly Job[]>
+  paused(): Promise<readonly Pause[]>
   /** Removes what is older than the retention, in small batches. Answers how many events went. */
   retire(retention: Retention): Promise<number>
 

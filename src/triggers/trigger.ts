@@ -48,6 +48,8 @@ export interface EmitOptions {
   readonly maxAttempts?: number
   /** More names of the same occurrence. An event with any name that is known is a duplicate. */
   readonly aliases?: readonly string[]
+  /** The run that sent it, where a run did. */
+  readonly cause?: string
 }
 
 /**

@@ -353,6 +353,33 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal(back.length, 3)
       })
 
+      it('starts no run of a paused function, and all when it is resumed', async () => {
+        const accept = async (functionId: string) =>
+          (await store.accept(makeEvent({ runs: [makeRun({ functionId })] }))).jobs[0] as Job
+        const [held, free] = [await accept('held'), await accept('free')]
+        await store.markQueued([held, free])
+        await store.pause('held', 'ann')
+        await store.pause('held', 'bob')
+        assert.deepEqual(
+          (await store.paused()).map(({ functionId, pausedBy }) => [functionId, pausedBy]),
+          [['held', 'ann']],
+        )
+        assert.equal(await store.claim(held, worker.id), null)
+        assert.deepEqual(await store.queued('', 0, 10), [free])
+        assert.deepEqual(await store.resume('held'), [held])
+        assert.deepEqual((await store.queued('', 0, 10)).length, 2)
+        assert.equal((await store.claim(held, worker.id))?.runId, held.runId)
+      })
+
+      it('keeps a paused retry back until it is resumed', async () => {
+        const claim = await claimed()
+        await finish(claim, { kind: 'retry', failure, delayMs: 0 })
+        await store.pause(claim.functionId, 'ann')
+        assert.deepEqual(await store.due(10), [])
+        await store.resume(claim.functionId)
+        assert.equal((await store.due(10)).length, 1)
+      })
+
       it('retires old events with all that belongs to them, never open runs', async () => {
         const done = await claimed()
         await finish(done, { kind: 'completed', result: null })

@@ -27,7 +27,7 @@ describe('the Postgres store', () => {
     await database.drop()
   })
 
-  const TABLES = 'events, event_aliases, runs, attempts, logs, workers, schedules, files'
+  const TABLES = 'events, event_aliases, runs, attempts, logs, workers, schedules, files, paused'
 
   const makeStore = async () => {
     await client.query(

@@ -44,6 +44,7 @@ function claim(state: State, job: Job, workerId: string): Claim | null {
   const run = state.runs.get(job.runId)
   const at = state.now()
   if (!run || run.lease !== job.lease || !mayMove(run.state, 'running') || run.dueAt > at) return null
+  if (state.paused.has(run.functionId)) return null
   const event = state.events.get(run.eventId)
   if (!event) return null
   move(run, 'running', { attempt: run.attempt + 1, lease: run.lease + 1, worker: workerId, startedAt: at })

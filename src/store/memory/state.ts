@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Job } from '../../queue/queue.ts'
 import type { LogLine } from '../../runtime/runtime.ts'
 import { mayMove, type RunState } from '../run-state.ts'
-import type { Attempt, NewEvent, Run } from '../store.ts'
+import type { Attempt, NewEvent, Pause, Run } from '../store.ts'
 
 export interface MemoryRun extends Mutable<Run> {
   idempotencyKey: string | null
@@ -27,6 +27,7 @@ export interface State {
   readonly runs: Map<string, MemoryRun>
   readonly attempts: Map<string, Attempt[]>
   readonly logs: LogLine[]
+  readonly paused: Map<string, Pause>
   readonly heartbeats: Map<string, Date>
   readonly finished: EventEmitter
 }
@@ -40,6 +41,7 @@ export function createState(now: () => Date): State {
     runs: new Map(),
     attempts: new Map(),
     logs: [],
+    paused: new Map(),
     heartbeats: new Map(),
     finished: new EventEmitter().setMaxListeners(0),
   }

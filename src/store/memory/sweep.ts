@@ -5,7 +5,17 @@ import { ago, allRuns, type MemoryRun, move, putBack, record, type State, toJob 
 
 type SweepMethods = Pick<
   Store,
-  'markQueued' | 'due' | 'nextDueMs' | 'queued' | 'reclaim' | 'replay' | 'cancel' | 'retire'
+  | 'markQueued'
+  | 'due'
+  | 'nextDueMs'
+  | 'queued'
+  | 'reclaim'
+  | 'replay'
+  | 'cancel'
+  | 'pause'
+  | 'resume'
+  | 'paused'
+  | 'retire'
 >
 
 export function sweepMethods(state: State): SweepMethods {
@@ -19,7 +29,7 @@ export function sweepMethods(state: State): SweepMethods {
     },
     due: async (limit) =>
       allRuns(state)
-        .filter((run) => isDue(run, now(), ago(state, 1_000)))
+        .filter((run) => isDue(run, now(), ago(state, 1_000)) && !state.paused.has(run.functionId))
         .toSorted((a, b) => a.dueAt.getTime() - b.dueAt.getTime())
         .slice(0, limit)
         .map(toJob),
@@ -31,7 +41,7 @@ export function sweepMethods(state: State): SweepMethods {
     },
     queued: async (after, olderThanMs, limit) =>
       allRuns(state)
-        .filter((run) => run.state === 'queued' && run.id > after)
+        .filter((run) => run.state === 'queued' && run.id > after && !state.paused.has(run.functionId))
         .filter((run) => (run.queuedAt ?? now()) <= ago(state, olderThanMs))
         .slice(0, limit)
         .map(toJob),
@@ -52,6 +62,16 @@ export function sweepMethods(state: State): SweepMethods {
       state.finished.emit('run', runId)
       return true
     },
+    async pause(functionId, pausedBy) {
+      if (!state.paused.has(functionId))
+        state.paused.set(functionId, { functionId, pausedAt: now(), pausedBy })
+    },
+    async resume(functionId) {
+      state.paused.delete(functionId)
+      const waiting = allRuns(state).filter((run) => run.state === 'queued' && run.functionId === functionId)
+      return waiting.slice(0, 500).map(toJob)
+    },
+    paused: async () => [...state.paused.values()].toSorted((a, b) => (a.functionId < b.functionId ? -1 : 1)),
     retire: async ({ runsMs, deadMs }) => retire(state, ago(state, runsMs), ago(state, deadMs)),
   }
 }

@@ -11,10 +11,11 @@ import { nameOf, payloadOf } from './rows.ts'
  */
 const INSERT = `
   with new_events as (
-    insert into tappet.events (id, name, source, event_id, type, subject, time, payload)
-    select id, name, source, event_id, type, subject, time, payload::json
-      from unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-        as e(id, name, source, event_id, type, subject, time, payload)
+    insert into tappet.events (id, name, source, event_id, type, subject, time, payload, cause)
+    select id, name, source, event_id, type, subject, time, payload::json, cause
+      from unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                  $16::text[])
+        as e(id, name, source, event_id, type, subject, time, payload, cause)
       order by name
     on conflict (name) do nothing
     returning id
@@ -134,6 +135,7 @@ function insertValues(events: readonly NewEvent[]): unknown[] {
     runs.map(({ run }) => digest(run)),
     runs.map(({ run }) => run.maxAttempts),
     runs.map(({ event }) => event.delayMs),
+    events.map(({ cause }) => cause ?? null),
   ]
 }
 

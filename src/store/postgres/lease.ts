@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { Job } from '../../queue/queue.ts'
 import type { Claim, Finish, Lease, WorkerInfo } from '../store.ts'
+import { fingerprintOf } from '../fingerprint.ts'
 import { query } from './pool.ts'
 import { type ClaimRow, type JobRow, toClaim, toJob } from './rows.ts'
 
@@ -14,6 +15,7 @@ const CLAIM = `
   with wanted as (
     select r.id from tappet.runs r join unnest($1::text[], $2::int[]) as j(id, lease) on j.id = r.id
      where r.lease = j.lease and r.state in ('accepted', 'queued', 'retrying') and r.due_at <= now()
+       and not exists (select from tappet.paused p where p.function_id = r.function_id)
      order by r.id for update of r
   ), taken as (
     update tappet.runs r
@@ -46,8 +48,9 @@ export async function claimAll(
 /** `released`: the attempt was not used; a shutdown is not counted as a loss either. */
 const FINISH = `
   with outcome as (
-    select * from unnest($1::text[], $2::int[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::boolean[])
-      as o(id, lease, kind, delay_ms, result, failure, version, loss)
+    select * from unnest($1::text[], $2::int[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::boolean[],
+                         $9::text[])
+      as o(id, lease, kind, delay_ms, result, failure, version, loss, fingerprint)
   ), held as (
     select r.id, r.worker from tappet.runs r join outcome o on o.id = r.id
      where r.lease = o.lease and r.state = 'running' order by r.id for update of r
@@ -60,13 +63,13 @@ const FINISH = `
            due_at = now() + o.delay_ms * interval '1 ms',
            queued_at = case when o.kind = 'released' then now() else r.queued_at end,
            finished_at = case when o.kind in ('completed', 'dead') then now() end,
-           worker = null, result = o.result::json, failure = o.failure::json
+           worker = null, result = o.result::json, failure = o.failure::json, fingerprint = o.fingerprint
       from outcome o join held h on h.id = o.id where o.id = r.id
-    returning r.id, o.lease, o.kind, o.failure, o.version, h.worker, r.started_at,
+    returning r.id, o.lease, o.kind, o.failure, o.version, o.fingerprint, h.worker, r.started_at,
               r.attempt + (o.kind = 'released')::int as number
   ), recorded as (
-    insert into tappet.attempts (run, lease, number, outcome, worker, version, started_at, failure)
-    select id, lease, number, kind, worker, version, started_at, failure::json from ended
+    insert into tappet.attempts (run, lease, number, outcome, worker, version, started_at, failure, fingerprint)
+    select id, lease, number, kind, worker, version, started_at, failure::json, fingerprint from ended
   )
   select id from ended`
 
@@ -82,6 +85,9 @@ export async function finishAll(pool: Pool, finishes: readonly Finish[]): Promis
     finishes.map(({ outcome }) => (outcome.kind === 'completed' ? null : JSON.stringify(outcome.failure))),
     finishes.map(({ version }) => version),
     finishes.map(({ outcome }) => outcome.kind === 'released' && outcome.failure.code !== 'TPT_SHUTDOWN'),
+    finishes.map(({ outcome }) =>
+      outcome.kind === 'retry' || outcome.kind === 'dead' ? fingerprintOf(outcome.failure) : null,
+    ),
   ])
   const ended = new Set(rows.map(({ id }) => id))
   return finishes.map(({ runId }) => ended.has(runId))

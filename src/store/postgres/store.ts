@@ -8,6 +8,7 @@ import type { Acceptance, Claim, Finish, NewEvent, Ping, Store } from '../store.
 import { acceptAll, acceptNamed } from './accept.ts'
 import { beat, claimAll, disown, finishAll, leave } from './lease.ts'
 import { isBadValue, query, toStoreError } from './pool.ts'
+import { pause, paused, resume } from './pause.ts'
 import * as read from './read.ts'
 import * as sweep from './sweep.ts'
 
@@ -72,6 +73,9 @@ export function createPostgresStore(pool: Pool): Store {
       if (cancelled) finished.emit('run', runId)
       return cancelled
     },
+    pause: (functionId, by) => pause(pool, functionId, by),
+    resume: (functionId) => resume(pool, functionId),
+    paused: () => paused(pool),
     retire: (retention) => sweep.retire(pool, retention),
 
     onFinished(listener) {

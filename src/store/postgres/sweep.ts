@@ -25,6 +25,7 @@ const DUE = `
   select id, function_id, lease from tappet.runs
    where state in ('accepted', 'retrying') and due_at <= now()
      and (state = 'retrying' or due_at > created_at or created_at < now() - interval '1 s')
+     and function_id not in (select function_id from tappet.paused)
    order by due_at limit $1`
 
 export async function due(pool: Pool, limit: number): Promise<Job[]> {
@@ -43,7 +44,8 @@ export async function nextDueMs(pool: Pool): Promise<number | null> {
 const QUEUED = `
   select id, function_id, lease from tappet.runs
    where state = 'queued' and id > $1
-     and (queued_at <= now() - $2 * interval '1 ms' or queued_at > now() + interval '1 min') order by id limit $3`
+     and (queued_at <= now() - $2 * interval '1 ms' or queued_at > now() + interval '1 min')
+     and function_id not in (select function_id from tappet.paused) order by id limit $3`
 
 export async function queued(pool: Pool, after: string, olderThanMs: number, limit: number): Promise<Job[]> {
   return (await query<JobRow>(pool, 'queued', QUEUED, [after, olderThanMs, limit])).map(toJob)
@@ -82,7 +84,8 @@ export async function reclaim(pool: Pool, silentMs: number, maxLosses: number): 
 
 const REPLAY = `
   update tappet.runs
-     set state = 'queued', attempt = 0, losses = 0, due_at = now(), queued_at = now(), finished_at = null, failure = null
+     set state = 'queued', attempt = 0, losses = 0, due_at = now(), queued_at = now(), finished_at = null, failure = null,
+         fingerprint = null
    where id = $1 and state in ('dead', 'cancelled') returning id, function_id, lease`
 
 export async function replay(pool: Pool, runId: string): Promise<Job | null> {

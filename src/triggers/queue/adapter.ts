@@ -30,11 +30,11 @@ export interface QueueAdapterDeps {
 export interface QueueAdapter extends TriggerAdapter<QueueTrigger> {
   /**
    * Puts a message on a queue, for `ctx.send` and the API; resolves when it is durable. A queue to which no function
-   * listens keeps the event without runs.
+   * listens keeps the event without runs. `cause` is the run that sends it.
    *
    * @throws what {@link Emit} throws, and TPT_EVENT_INVALID for a bad name, key or delay.
    */
-  send(message: Message): Promise<Accepted>
+  send(message: Message, cause?: string): Promise<Accepted>
 }
 
 /** What the API answers for each event that is in the ledger. */
@@ -103,8 +103,9 @@ export function createQueueAdapter({ server, outbox, logger }: QueueAdapterDeps)
       emit = null
       await Promise.allSettled(pending)
     },
-    async send(message) {
-      return publish(fromMessage(message), { delayMs: message.delayMs })
+    async send(message, cause) {
+      const { delayMs } = message
+      return publish(fromMessage(message), { delayMs, ...(cause !== undefined && { cause }) })
     },
   }
 }

@@ -1,0 +1,25 @@
+import type { Pool } from 'pg'
+import type { Reader } from '../../reader.ts'
+import { chain } from './chain.ts'
+import { deadGroups, errorGroups } from './groups.ts'
+import { count, listEvents, listLogs, listRuns } from './lists.ts'
+import { functionStats, histogram, minutes, queues, workers } from './stats.ts'
+
+/** What people ask the ledger in Postgres. The pool stays its owner's. */
+export function createPostgresReader(pool: Pool): Reader {
+  return {
+    runs: (page) => listRuns(pool, page),
+    countRuns: (filter) => count(pool, filter),
+    events: (page) => listEvents(pool, page),
+    countEvents: (filter) => count(pool, filter),
+    logs: (page) => listLogs(pool, page),
+    histogram: (filter, range) => histogram(pool, filter, range),
+    deadGroups: (functionId) => deadGroups(pool, functionId),
+    errorGroups: (range) => errorGroups(pool, range),
+    functionStats: () => functionStats(pool),
+    minutes: () => minutes(pool),
+    queues: () => queues(pool),
+    workers: () => workers(pool),
+    chain: (runId) => chain(pool, runId),
+  }
+}
