@@ -135,8 +135,8 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const broker = createBroker({ store, runtime, dispatcher, logger, findFunction: functions.find })
   const worker = createWorker({ store, queue, runtime, dispatcher, logger, concurrency: config.concurrency })
   const { stateFolder, openMetrics } = config
-  const checks = (): Promise<readonly Check[]> =>
-    runChecks({ store, queue, outboxes: adapters.outboxes, problems: adapters.problems, stateFolder })
+  const { excess } = database
+  const checks = () => runChecks({ ...adapters, store, queue, stateFolder, excess })
   registerAdminRoutes({
     ...{ server, store, keys, queue, metrics, awaitRun, checks, openMetrics },
     emit: broker.emit,
@@ -164,8 +164,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   undo.push(async () => {
     stopping = true
   })
-  const announced = database.kind === 'embedded' ? databaseUrl : withoutPassword(databaseUrl)
-  await folder.announce({ pid: process.pid, url, databaseUrl: announced })
+  await folder.announce({ pid: process.pid, url, databaseUrl: announcedUrl(database) })
 
   return {
     ...{ url, adminKey, checks, databaseUrl, engine: queue.engine },
@@ -184,7 +183,8 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
 }
 
 /** Whoever reads the state folder connects with a password of their own. */
-function withoutPassword(href: string): string {
+function announcedUrl({ kind, url: href }: Database): string {
+  if (kind === 'embedded') return href
   const url = new URL(href)
   url.password = ''
   url.searchParams.delete('password')

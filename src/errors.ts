@@ -34,6 +34,12 @@ export const CODES = {
   TPT_PORT_TAKEN: info('operator', false, 409, 'Choose another port with --port or PORT.'),
   TPT_POSTGRES_EMBEDDED: info('operator', false, 500, 'Set DATABASE_URL to a Postgres of your own.'),
   TPT_MIGRATION_FAILED: info('operator', false, 500, 'Read the cause; the database is as it was before.'),
+  TPT_MIGRATION_PENDING: info(
+    'operator',
+    false,
+    500,
+    'Run `tappet migrate` with the URL of the installer, see `tappet db grants`.',
+  ),
   TPT_DURABILITY: info('operator', false, 500, 'Turn fsync, full_page_writes and synchronous_commit on.'),
   TPT_FUNCTION_INVALID: info('author', false, 500, 'Correct the file and option that are named.'),
   TPT_FUNCTION_NOT_FOUND: info('author', true, 404, 'List what there is with `tappet functions`.'),

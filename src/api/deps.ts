@@ -52,6 +52,6 @@ export interface Check {
   readonly detail: string
   /** Worth knowing, but the process is ready all the same. */
   readonly advisory?: boolean
-  /** What to do about it, when it is not. */
+  /** What to do about it, when it is not, or could be better. */
   readonly fix?: string
 }

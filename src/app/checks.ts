@@ -13,6 +13,8 @@ export interface ChecksDeps {
   readonly outboxes: () => readonly Outbox[]
   readonly problems: () => readonly TriggerProblem[]
   readonly stateFolder: string
+  /** What the database's role may do that it need not. */
+  readonly excess: readonly string[]
 }
 
 const MAX_CLOCK_OFFSET_MS = 60_000
@@ -28,6 +30,7 @@ export async function runChecks({
   outboxes,
   problems,
   stateFolder,
+  excess,
 }: ChecksDeps): Promise<readonly Check[]> {
   const declared = problems()
   return Promise.all([
@@ -64,7 +67,16 @@ export async function runChecks({
       if (free < MIN_FREE_BYTES) throw new Error(`${Math.round(free / 1e6)} MB free`)
       return `${(free / 1e9).toFixed(1)} GB free`
     }),
+    Promise.resolve(roleCheck(excess)),
   ])
+}
+
+/** In order all the same: one role for everything is how people begin. */
+function roleCheck(excess: readonly string[]): Check {
+  const name = 'database role'
+  if (excess.length === 0) return { name, ok: true, detail: 'may do what it needs', advisory: true }
+  const detail = `more than it needs: ${excess.join(', ')}`
+  return { name, ok: true, detail, advisory: true, fix: 'give it less with the roles of `tappet db grants`' }
 }
 
 /** A check that does not keep the process from taking events in: the ledger keeps them until the rest is well again. */

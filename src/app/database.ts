@@ -12,6 +12,8 @@ export interface Database {
   readonly kind: 'embedded' | 'given'
   readonly version: string
   readonly pool: Pool
+  /** What the role may do that Tappet does not need; empty for a server of our own. */
+  readonly excess: readonly string[]
   /** Stops the server if it is our own. The pool is the store's to close. */
   stop(): Promise<void>
 }
@@ -30,10 +32,11 @@ export async function openDatabase({ config, logger, onProgress }: DatabaseOptio
       : null
   const url = embedded?.url ?? config.databaseUrl ?? ''
   try {
-    const version = await prepare(url, config, onProgress)
+    const { version, excess } = await prepare(url, config, onProgress)
     const pool = createPool({ url, logger, max: 20 })
     const stop = async (): Promise<void> => embedded?.stop()
-    return { url, kind: embedded ? 'embedded' : 'given', version, pool, stop }
+    const kind = embedded ? 'embedded' : 'given'
+    return { url, kind, version, excess: embedded ? [] : excess, pool, stop }
   } catch (error) {
     await embedded?.stop()
     throw isUnavailable(error)
@@ -43,7 +46,11 @@ export async function openDatabase({ config, logger, onProgress }: DatabaseOptio
 }
 
 /** On a connection of its own: some of it holds for later connections only. */
-async function prepare(url: string, config: Config, onProgress: (message: string) => void): Promise<string> {
+async function prepare(
+  url: string,
+  config: Config,
+  onProgress: (message: string) => void,
+): Promise<Pick<Database, 'version' | 'excess'>> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
   // What is lost shows at the next query; without a listener it would end the process.
   client.on('error', () => undefined)
@@ -53,7 +60,7 @@ async function prepare(url: string, config: Config, onProgress: (message: string
     await uncoverPublic(client, onProgress)
     const { applied } = await migrate(client, 'ledger')
     if (applied.length > 0) onProgress(`ledger: applied ${applied.join(', ')}`)
-    return version
+    return { version, excess: await readExcess(client) }
   } finally {
     await client.end().catch(() => undefined)
   }
@@ -79,6 +86,20 @@ async function checkServer(client: ClientBase, { durability }: Config): Promise<
     throw new TappetError('TPT_DURABILITY', message)
   }
   return server.version.split(' ')[0] ?? server.version
+}
+
+/** Attributes that no part of Tappet uses, and owning what it only fills. */
+const EXCESS = `
+  select array_remove(array[
+    case when r.rolsuper then 'is a superuser' end, case when r.rolcreaterole then 'may make roles' end,
+    case when r.rolcreatedb then 'may make databases' end, case when r.rolbypassrls then 'bypasses row security' end,
+    case when r.rolreplication then 'may replicate' end,
+    case when pg_has_role(n.nspowner, 'member') and not r.rolsuper then 'owns the schema tappet' end], null) as excess
+  from pg_roles r, pg_namespace n where r.rolname = current_user and n.nspname = 'tappet'`
+
+async function readExcess(client: ClientBase): Promise<readonly string[]> {
+  const { rows } = await client.query<{ excess: string[] }>(EXCESS)
+  return rows[0]?.excess ?? []
 }
 
 /**

@@ -1,15 +1,10 @@
-import {
-  type IQueueBackend,
-  type JobJson,
-  PostgresConnection,
-  PostgresQueueBackend,
-  runMigrations,
-} from 'bullmq'
+import { type IQueueBackend, type JobJson, PostgresConnection, PostgresQueueBackend } from 'bullmq'
 import { TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { withDeadline } from '../lib/service.ts'
 import { createBullQueue } from './bullmq.ts'
 import { type Engine, LEASE_OPTIONS } from './bullmq-engine.ts'
+import { migratePostgresQueue } from './bullmq-postgres-migrations.ts'
 import { createPostgresWakeups, JOBS_CHANNEL } from './bullmq-postgres-wakeups.ts'
 import { messageOf, watchHealth } from './health.ts'
 import type { Queue } from './queue.ts'
@@ -103,46 +98,16 @@ const HOLDS = `
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (queue, id, n)
    ORDER BY n`
 
-/** BullMQ's own migrations, and settings of ours. One process at a time; changes nothing that is as it should be. */
 async function migrate(connection: PostgresConnection, schema: string): Promise<void> {
   const client = await connection.pool.connect().catch((error: unknown) => {
     const message = `queue: expected Postgres to answer, got: ${messageOf(error)}`
     throw new TappetError('TPT_UNAVAILABLE', message, { cause: error })
   })
   try {
-    await runMigrations(client, schema)
-    const { rows } = await client.query<{ table: string }>(UNTUNED, [[...TUNED_TABLES], TUNING])
-    for (const { table } of rows) await client.query(`ALTER TABLE ${table} SET (${TUNING.join(', ')})`)
+    await migratePostgresQueue(client, schema)
     client.release()
   } catch (error) {
     client.release(true)
-    const message = `queue: expected BullMQ’s migrations to run in schema ${schema}, got: ${messageOf(error)}`
-    throw new TappetError(isAway(error) ? 'TPT_UNAVAILABLE' : 'TPT_MIGRATION_FAILED', message, {
-      cause: error,
-    })
+    throw error
   }
 }
-
-/** Shutdown, terminated, starting up, read-only, or a line that broke. */
-function isAway(error: unknown): boolean {
-  const { code = '' } = error as { readonly code?: string }
-  return (
-    code.startsWith('57') ||
-    code === '25006' ||
-    code.startsWith('E') ||
-    /terminat|timeout/i.test(messageOf(error))
-  )
-}
-
-/** The tables that each job writes to. */
-const TUNED_TABLES = ['job', 'event', 'meta'] as const
-/** With the defaults, dead rows halve the speed within a minute of steady load. */
-const TUNING = [
-  'fillfactor=70',
-  'autovacuum_vacuum_threshold=2000',
-  'autovacuum_vacuum_scale_factor=0',
-  'autovacuum_vacuum_cost_delay=0',
-]
-const UNTUNED = `
-  SELECT relname AS table FROM pg_class
-   WHERE oid = ANY ($1::regclass[]) AND NOT coalesce(reloptions, '{}') @> $2::text[]`

@@ -75,6 +75,7 @@ describe('the command line', () => {
         ['db', 'diff'],
         ['db', 'apply'],
         ['db', 'query'],
+        ['db', 'grants'],
         ['doctor'],
         ['version'],
         ['keys', 'create'],

@@ -12,6 +12,7 @@ const parts: ChecksDeps = {
   outboxes: () => [createMemoryOutbox()],
   problems: () => [],
   stateFolder: tmpdir(),
+  excess: [],
 }
 const gone = async (): Promise<never> => {
   throw new Error('gone')
@@ -22,7 +23,7 @@ async function wrong(more: Partial<ChecksDeps>): Promise<readonly string[]> {
   const checks = await runChecks({ ...parts, ...more })
   assert.deepEqual(
     checks.map(({ name }) => name),
-    ['postgres', 'queue', 'outbox ledger', 'triggers', 'disk'],
+    ['postgres', 'queue', 'outbox ledger', 'triggers', 'disk', 'database role'],
   )
   return checks
     .filter(({ ok }) => !ok)
@@ -66,4 +67,11 @@ test('a part that does not answer takes no answer from the others', async () => 
 test('a disk that cannot be looked at is told', async () => {
   const [, , , , disk] = await runChecks({ ...parts, stateFolder: '/nowhere' })
   assert.equal(disk?.ok, false)
+})
+
+test('a role that may do too much is told of, and is no problem', async () => {
+  const checks = await runChecks({ ...parts, excess: ['is a superuser', 'may make roles'] })
+  const { ok, detail, fix } = checks.at(-1) ?? {}
+  assert.deepEqual([ok, detail], [true, 'more than it needs: is a superuser, may make roles'])
+  assert.match(fix ?? '', /tappet db grants/)
 })

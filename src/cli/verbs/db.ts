@@ -8,12 +8,13 @@ import { type DeclaredTables, declaredTables } from '../declared.ts'
 import { CliError, EXIT, usageError } from '../errors.ts'
 import { formatTable, printable } from '../text.ts'
 import { examples, type Verb } from '../verb.ts'
+import { addDbGrants } from './db-grants.ts'
 import { databaseUrl } from './migrate.ts'
 
 export function addDb(program: Command, verb: Verb): void {
   const db = program
     .command('db')
-    .description('triggers in the database, and SQL')
+    .description('triggers and roles in the database, and SQL')
     .addHelpText(
       'after',
       examples('npx tappet db diff', 'npx tappet db query "select * from orders limit 5"'),
@@ -31,6 +32,8 @@ export function addDb(program: Command, verb: Verb): void {
     .description('install, alter and remove triggers as declared')
     .addHelpText('after', examples('npx tappet db apply', 'npx tappet db apply --json'))
     .action(verb((cli) => apply(cli)))
+
+  addDbGrants(db, verb)
 
   db.command('query')
     .description("run SQL on the ledger's database")

@@ -81,7 +81,7 @@ async function attempt(name: string, look: () => Promise<string>): Promise<Check
 
 function checkText({ name, ok, detail, fix }: Check, { paint }: Cli): string {
   const mark = ok ? paint.green('✔') : paint.red('✖')
-  const next = ok || fix === undefined ? '' : `\n  fix: ${fix}`
+  const next = fix === undefined ? '' : `\n  ${ok ? 'better' : 'fix'}: ${fix}`
   return `${mark} ${pad(name, 14)} ${firstLine(detail, 300)}${next}`
 }
 
