@@ -1,6 +1,7 @@
 import { explain } from './errors.ts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Audit } from './access/audit.ts'
 import { registerAdminRoutes } from './api/admin.ts'
 import type { Check } from './api/deps.ts'
 import { createMetrics, type Metrics } from './api/metrics.ts'
@@ -19,6 +20,7 @@ import { pause, startLoop } from './lib/service.ts'
 import type { Queue } from './queue/queue.ts'
 import type { Catalog } from './runtime/catalog.ts'
 import { openStateFolder, type StateFolder } from './state-folder.ts'
+import { createPostgresAudit } from './store/postgres/audit.ts'
 import { createPostgresKeys } from './store/postgres/keys.ts'
 import { createPostgresStore } from './store/postgres/store.ts'
 import type { Store } from './store/store.ts'
@@ -115,6 +117,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   // In production a proxy on this machine may hand on any name.
   const loopbackOnly = mode === 'dev' && isLoopback(config.host)
   const keys = createPostgresKeys(database.pool)
+  const audit = createPostgresAudit(database.pool)
   const server = createServer({ keys: [adminKey], issued: keys, logger, loopbackOnly })
   const clock = await startClock(store)
   undo.push(() => clock.stop())
@@ -138,7 +141,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const { excess } = database
   const checks = () => runChecks({ ...adapters, store, queue, stateFolder, excess })
   registerAdminRoutes({
-    ...{ server, store, keys, queue, metrics, awaitRun, checks, openMetrics },
+    ...{ server, store, keys, audit, logger, queue, metrics, awaitRun, checks, openMetrics },
     emit: broker.emit,
     enqueue: dispatcher.enqueue,
     catalog: functions.current,
@@ -156,7 +159,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
     dispatcher.offerTo(worker.offer)
   }
   undo.push(() => worker.stop(config.shutdownTimeoutMs))
-  const retiring = startRetiring(store, config, logger)
+  const retiring = startRetiring({ store, audit }, config, logger)
   undo.push(() => retiring.stop())
   undo.push(() => server.close())
   await startIntake({ adapters, functions, broker, undo })
@@ -206,11 +209,16 @@ async function startIntake({ adapters, functions, broker, undo }: Intake): Promi
   await adapters.start(functions.subscriptions, broker.emit)
 }
 
-function startRetiring(store: Store, config: Config, logger: Logger): { stop(): Promise<void> } {
+function startRetiring(
+  { store, audit }: { readonly store: Store; readonly audit: Audit },
+  config: Config,
+  logger: Logger,
+): { stop(): Promise<void> } {
   const retire = async (signal: AbortSignal): Promise<void> => {
     await pause(Math.random() * 60_000, signal)
     if (signal.aborted) return
     const events = await store.retire({ runsMs: config.retentionMs, deadMs: config.deadRetentionMs })
+    await audit.retire(config.deadRetentionMs)
     if (events > 0) logger.info({ events }, 'retired old events')
   }
   const onError = (error: unknown): void =>

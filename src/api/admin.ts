@@ -3,6 +3,7 @@ import type { RouteScope } from '../access/scopes.ts'
 import { VERSION } from '../lib/version.ts'
 import { parseCron } from '../triggers/cron/next.ts'
 import { listDead, replayDead } from './dead-letters.ts'
+import { listAudit, recordChanges } from './audit.ts'
 import type { AdminDeps, Schedule } from './deps.ts'
 import { listFunctions } from './functions.ts'
 import { registerHealthRoutes } from './health.ts'
@@ -17,6 +18,7 @@ import type { HttpReply, HttpRequest } from './server.ts'
 /** The routes for people and the command line, each with the scope that a key must have, and those for health. */
 export function registerAdminRoutes(deps: AdminDeps): void {
   const { server } = deps
+  recordChanges(server, deps.audit, deps.logger)
   registerHealthRoutes(deps)
   registerLambdaRoutes(deps)
   // Who was told a run's id with a 202 may ask for its end: the id cannot be guessed.
@@ -40,6 +42,7 @@ export function registerAdminRoutes(deps: AdminDeps): void {
   get('read', '/dead', (request) => listDead(request, deps))
   post('operate', '/dead/replay', (request, reply) => replayDead(request, reply, deps))
   get('read', '/schedules', (request) => listSchedules(request, deps))
+  get('admin', '/audit', (request) => listAudit(request, deps))
   get('admin', '/keys', (request) => listKeys(request, deps))
   post('admin', '/keys', (request, reply) => createKey(request, reply, deps))
   post('admin', '/keys/:id/revoke', (request) => revokeKey(request, deps))

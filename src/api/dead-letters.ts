@@ -53,6 +53,7 @@ export async function replayDead(
 ): Promise<HttpReply> {
   const { function: functionId, limit: most } = await readJson(request, Replay)
   const runs = await collect(deps.store, functionId === undefined ? {} : { functionId }, most)
+  request.auditTarget = `${functionId ?? 'all functions'}, ${runs.length} runs`
   const replayed: string[] = []
   const failed: { readonly run: string; readonly message: string }[] = []
   for (const run of runs) {

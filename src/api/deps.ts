@@ -1,5 +1,7 @@
+import type { Audit } from '../access/audit.ts'
 import type { Keys } from '../access/keys.ts'
 import type { ErrorCode } from '../errors.ts'
+import type { Logger } from '../lib/log.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import type { LoadedFunction } from '../runtime/runtime.ts'
 import type { Store } from '../store/store.ts'
@@ -13,6 +15,8 @@ export interface AdminDeps {
   readonly server: HttpServer
   readonly store: Store
   readonly keys: Keys
+  readonly audit: Audit
+  readonly logger: Logger
   readonly queue: Queue
   readonly metrics: Metrics
   readonly emit: Emit

@@ -29,6 +29,7 @@ export async function createKey(request: HttpRequest, reply: HttpReply, deps: Ad
     createdBy: request.holder?.name ?? 'nobody',
     expiresInMs: expiresIn ?? null,
   })
+  request.auditTarget = key.id
   return reply.code(201).header('cache-control', 'no-store').send({ key, secret })
 }
 

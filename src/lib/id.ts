@@ -13,7 +13,10 @@ let lastCount: number[] = []
  * Ids made by one process sort in the order in which they were made. One does not give away another of the same
  * millisecond: 50 bits of each are its own, because who knows a run's id may read how it went.
  */
-export function newId(prefix: 'evt' | 'run' | 'file' | 'wrk' | 'msg' | 'key', nowMs = Date.now()): string {
+export function newId(
+  prefix: 'evt' | 'run' | 'file' | 'wrk' | 'msg' | 'key' | 'aud',
+  nowMs = Date.now(),
+): string {
   if (nowMs > lastMs) {
     lastMs = nowMs
     lastCount = Array.from({ length: COUNTING_CHARS }, randomDigit)

@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.ts'
 import { makeProject, type Project, type Running } from '../support/project.ts'
 import { recordRedis, type RedisRecord } from '../support/redis-record.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
-import { FUNCTIONS, withPassword } from '../support/secrets-project.ts'
+import { FUNCTIONS, PAGES, withPassword } from '../support/secrets-project.ts'
 import { serverUrl, testDatabase } from '../support/services.ts'
 
 const canary = (): string => `canary${randomBytes(12).toString('hex')}`
@@ -144,6 +144,7 @@ function secretsStay(engine: 'postgres' | 'redis'): void {
     for (const [where, text] of [...logs, ...dumps, ...(await files())]) assertNone(text, where)
     for (const text of [app.output() + worker.output(), JSON.stringify(dumps)])
       assert.match(text, /the bank is closed/, 'looked at too little')
+    assert.match(JSON.stringify(dumps), /POST \/_tappet\/api\/v1\/keys/, 'the audit log')
     assert.match(JSON.stringify(dumps), /x-color\\":\\"green/, 'looked at too little')
     if (record) {
       assertNone(await record.keys(), 'the keys of Redis')
@@ -174,8 +175,7 @@ function secretsStay(engine: 'postgres' | 'redis'): void {
   })
 
   async function assertAnswers(runIds: readonly string[]): Promise<void> {
-    const pages = ['/functions', '/runs', '/dead', '/dead?grouped=true', '/status', '/schedules', '/keys']
-    for (const page of [...pages, ...runIds.map((id) => `/runs/${id}`)])
+    for (const page of [...PAGES, ...runIds.map((id) => `/runs/${id}`)])
       assertNone(JSON.stringify(await app.api(`/_tappet/api/v1${page}`)), page)
     const key = { headers: { authorization: `Bearer ${app.key}` } }
     for (const page of ['/readyz', '/metrics', `/_tappet/runs/${runIds[0]}`]) {

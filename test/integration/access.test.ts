@@ -38,7 +38,12 @@ const ROUTES: Readonly<Record<RouteScope, readonly string[]>> = {
       `${method} /_tappet/tus/*`,
     ]),
   ],
-  admin: ['GET /_tappet/api/v1/keys', 'POST /_tappet/api/v1/keys', 'POST /_tappet/api/v1/keys/:id/revoke'],
+  admin: [
+    'GET /_tappet/api/v1/audit',
+    'GET /_tappet/api/v1/keys',
+    'POST /_tappet/api/v1/keys',
+    'POST /_tappet/api/v1/keys/:id/revoke',
+  ],
 }
 
 describe('every route', () => {

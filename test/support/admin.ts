@@ -1,5 +1,7 @@
 import * as z from 'zod'
 import { createMemoryKeys } from '../../src/access/memory-keys.ts'
+import type { Audit } from '../../src/access/audit.ts'
+import { createMemoryAudit } from '../../src/access/memory-audit.ts'
 import type { Keys } from '../../src/access/keys.ts'
 import type { RouteScope } from '../../src/access/scopes.ts'
 import { registerAdminRoutes } from '../../src/api/admin.ts'
@@ -80,6 +82,7 @@ export interface AdminServer {
   readonly url: string
   readonly store: Store
   readonly keys: Keys
+  readonly audit: Audit
   readonly functions: readonly LoadedFunction[]
   /** All that it serves. */
   readonly routes: readonly ServedRoute[]
@@ -100,6 +103,7 @@ export async function startAdmin(
   const jobs = createMemoryQueue()
   const logger = silentLogger
   const keys = createMemoryKeys()
+  const audit = createMemoryAudit()
   const server = createServer({ keys: [KEY], issued: keys, logger })
   const routes: ServedRoute[] = []
   server.addHook('onRoute', ({ method, url, config }) => {
@@ -123,7 +127,17 @@ export async function startAdmin(
     stopping: false,
   }
   const deps: AdminDeps = {
-    ...{ server, store, keys, metrics, queue: jobs, emit: broker.emit, enqueue: dispatcher.enqueue },
+    ...{
+      server,
+      store,
+      keys,
+      audit,
+      logger,
+      metrics,
+      queue: jobs,
+      emit: broker.emit,
+      enqueue: dispatcher.enqueue,
+    },
     awaitRun: createAwaitRun(store),
     catalog: () => ({ functions, problems: [PROBLEM] }),
     triggerProblems: () => [],
@@ -140,7 +154,7 @@ export async function startAdmin(
   const url = await server.listen({ host: '127.0.0.1', port: 0 })
 
   return Object.assign(state, {
-    ...{ url, store, keys, functions, routes },
+    ...{ url, store, keys, audit, functions, routes },
     async request(path: string, init: RequestInit = {}) {
       const json = init.body === undefined ? {} : { 'content-type': 'application/json' }
       const headers = { authorization: `Bearer ${KEY}`, ...json, ...(init.headers as Record<string, string>) }

@@ -39,3 +39,9 @@ export function withPassword(href: string, user: string, password = ''): string 
   url.password = password
   return url.href
 }
+
+/** What the admin API shows. */
+export const PAGES = [
+  ...['/functions', '/runs', '/dead', '/dead?grouped=true', '/status', '/schedules'],
+  ...['/keys', '/audit'],
+]
