@@ -3,7 +3,7 @@ import type { Logger } from '../lib/log.ts'
 import { pause } from '../lib/service.ts'
 import type { LowWater } from './low-water.ts'
 import type { OutboxRow } from './outbox.ts'
-import { look, take, type TakenRow } from './rows.ts'
+import { type Look, look, take, type TakenRow } from './rows.ts'
 import type { Wakeup } from './wakeup.ts'
 
 export interface DrainOptions {
@@ -38,6 +38,8 @@ const QUIET_AFTER_MS = 30
 const FIRST_PROBE_MS = 20
 const LOOK_EVERY_MS = 1_000
 const SWEEP_EVERY_MS = 30_000
+/** In a rolling deploy the newer version comes to lead; one with a broken function must not lead for ever. */
+const RESIGN_AFTER_MS = 3_000
 const FIRST_BACK_OFF_MS = 100
 const MAX_BACK_OFF_MS = 5_000
 
@@ -46,20 +48,22 @@ const MAX_BACK_OFF_MS = 5_000
  * it, commits. A full batch is followed by the next at once, a short one after a moment; without rows it settles, and
  * sleeps until a NOTIFY. When `deliver` rejects, the deletion is rolled back, and the same rows come again later.
  *
+ * Returns early when there are rows for a while that only others know: one of them is to lead.
+ *
  * @throws what the connection throws when it is lost.
  */
 export async function drain(client: Client, options: DrainOptions): Promise<void> {
-  const { owner, kinds, bindings, pollMs, low, wakeup, stopping, deliver } = options
+  const { pollMs, low, wakeup, stopping, deliver } = options
   const failures = createBackOff(options)
-  const scope = () => ({ owner, bindings: bindings(), kinds: kinds(), fromId: low.id })
   let open = false
   let lookedAt = 0
+  const left = createPatience(RESIGN_AFTER_MS)
   let sweptAt = performance.now()
 
   const round = async (): Promise<Round> => {
     if (!open) await client.query('begin')
     open = true
-    const taken = await take(client, { ...scope(), maxRows: MAX_ROWS, maxBytes: MAX_BYTES })
+    const taken = await take(client, { ...scopeOf(options), maxRows: MAX_ROWS, maxBytes: MAX_BYTES })
     const full = isFull(taken)
     if (!full) low.emptied()
     if (taken.length === 0) return { rows: 0, full }
@@ -74,15 +78,16 @@ export async function drain(client: Client, options: DrainOptions): Promise<void
     return { rows: taken.length, full }
   }
 
-  const observe = async (): Promise<{ waiting: boolean; xmin: bigint; xmax: bigint }> => {
+  const observe = async (): Promise<Look> => {
     lookedAt = performance.now()
     if (lookedAt - sweptAt > SWEEP_EVERY_MS) {
       sweptAt = lookedAt
       low.reset()
     }
-    const seen = await look(client, scope())
+    const seen = await look(client, scopeOf(options))
     low.seen(seen)
     if (!seen.waiting) low.emptied()
+    left.note(seen.left)
     return seen
   }
 
@@ -93,7 +98,7 @@ export async function drain(client: Client, options: DrainOptions): Promise<void
     // A transaction that is open now may have left its NOTIFY to another that came and went: look until it has ended.
     const { waiting, xmax: horizon } = await observe()
     if (waiting) return
-    for (let probeMs = FIRST_PROBE_MS; !stopping.aborted;) {
+    for (let probeMs = FIRST_PROBE_MS; !stopping.aborted && !left.isOver();) {
       if (await wakeup.wait(probeMs)) return
       const { waiting: found, xmin } = await observe()
       if (found) return
@@ -103,7 +108,7 @@ export async function drain(client: Client, options: DrainOptions): Promise<void
 
   let quietSince = performance.now()
   let gapMs = 0
-  while (!stopping.aborted) {
+  while (!stopping.aborted && !left.isOver()) {
     const { rows, full } = await round()
     const nowMs = performance.now()
     if (rows > 0) quietSince = nowMs
@@ -122,6 +127,19 @@ export async function drain(client: Client, options: DrainOptions): Promise<void
     }
   }
   if (open) await client.query('commit')
+}
+
+function scopeOf({ owner, bindings, kinds, low }: DrainOptions) {
+  return { owner, bindings: bindings(), kinds: kinds(), fromId: low.id }
+}
+
+/** How long something has been so without a break. */
+function createPatience(ms: number) {
+  let since: number | null = null
+  return {
+    note: (so: boolean) => void (since = so ? (since ?? performance.now()) : null),
+    isOver: () => since !== null && performance.now() - since > ms,
+  }
 }
 
 function isFull(taken: readonly TakenRow[]): boolean {

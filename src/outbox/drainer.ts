@@ -27,6 +27,8 @@ export interface Drainer {
 const LOCK_CLASS = 779_160_001
 /** How often one that stands by tries to become the leader. */
 const STANDBY_MS = 500
+/** How long one that has resigned does not try to lead: longer than others take to notice. */
+const RESIGNED_MS = 2_000
 const FIRST_RETRY_MS = 100
 const MAX_RETRY_MS = 5_000
 
@@ -68,6 +70,8 @@ export function startDrainer({ url, ...options }: DrainerOptions): Drainer {
     while (!stopping.aborted) {
       try {
         await connectAndLead(onConnect)
+        // It has resigned: whoever stands by is first now.
+        await pause(RESIGNED_MS, stopping)
       } catch (err) {
         if (stopping.aborted) return
         lost++

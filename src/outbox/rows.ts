@@ -48,6 +48,7 @@ const TAKE = `
 
 const LOOK = `
   select exists (select from tappet.outbox where ${MINE} and kind = any ($3) and id >= $4 and ${KNOWN}) as waiting,
+    exists (select from tappet.outbox where ${MINE} and kind = any ($3)) as some,
     pg_snapshot_xmin(s) as xmin, pg_snapshot_xmax(s) as xmax from pg_current_snapshot() s`
 
 const DEPTH = `
@@ -67,14 +68,22 @@ export async function take(client: Client, options: TakeOptions): Promise<readon
   return rows.map(read).toSorted((a, b) => a.id - b.id)
 }
 
+export interface Look extends Snapshot {
+  /** There are rows that are taken. */
+  readonly waiting: boolean
+  /** There are rows, but none that is taken: of triggers that only others know. */
+  readonly left: boolean
+}
+
 export async function look(
   client: Client,
   { owner, bindings, kinds, fromId }: Pick<TakeOptions, 'owner' | 'bindings' | 'kinds' | 'fromId'>,
-): Promise<Snapshot & { readonly waiting: boolean }> {
+): Promise<Look> {
   const values = [owner, bindings, kinds, fromId]
   const { rows } = await client.query<Text>({ name: 'tappet-look', text: LOOK, values, types: AS_TEXT })
-  const { waiting, xmin, xmax } = rows[0] ?? {}
-  return { waiting: waiting === 't', xmin: BigInt(xmin ?? 0), xmax: BigInt(xmax ?? 0) }
+  const { waiting, some, xmin, xmax } = rows[0] ?? {}
+  const left = some === 't' && waiting !== 't'
+  return { waiting: waiting === 't', left, xmin: BigInt(xmin ?? 0), xmax: BigInt(xmax ?? 0) }
 }
 
 export async function readDepth(pool: Pool, owner: string): Promise<{ rows: number; oldestMs: number }> {

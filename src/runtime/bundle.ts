@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type BuildFailure, type BuildOptions, type Message, type OutputFile } from 'esbuild'
+import { build, type BuildFailure, type BuildOptions, type Message, type OutputFile, stop } from 'esbuild'
 import { nativePackages } from './native-packages.ts'
 
 /** A function's file with all that it imports, written down for good under a name that says what is in it. */
@@ -74,7 +74,7 @@ async function bundleOne(root: string, buildDir: string, entry: Entry): Promise<
 }
 
 async function compile(root: string, buildDir: string, entries: readonly Entry[]): Promise<OutputFile[]> {
-  const result = await build({
+  const result = await buildAgain({
     ...OPTIONS,
     absWorkingDir: root,
     entryPoints: entries.map(({ id, path }) => ({ in: path, out: id })),
@@ -86,6 +86,19 @@ async function compile(root: string, buildDir: string, entries: readonly Entry[]
     plugins: [nativePackages],
   })
   return result.outputFiles
+}
+
+/** The compiler is a process, and may have been killed: another is started then. */
+async function buildAgain(
+  options: BuildOptions & { readonly write: false },
+): Promise<{ readonly outputFiles: OutputFile[] }> {
+  try {
+    return await build(options)
+  } catch (error) {
+    if (!/service (is no longer running|was stopped)/.test((error as Error).message)) throw error
+    await stop()
+    return build(options)
+  }
 }
 
 async function writeAll(

@@ -458,3 +458,30 @@ describe('a bundle', () => {
     assert.deepEqual(Object.keys(module.default.options), ['on'])
   })
 })
+
+test('a compiler that was killed is started again', async () => {
+  const project = await makeProject({ 'a.ts': plain })
+  try {
+    await project.load()
+    const compilers = (await childrenOf(process.pid)).filter(({ name }) => name === 'esbuild')
+    assert.ok(compilers.length > 0, 'the compiler is a child of ours')
+    for (const { pid } of compilers) process.kill(pid, 'SIGKILL')
+    await project.write('b.ts', plain)
+    const { functions, problems } = await project.load()
+    assert.deepEqual([functions.map(({ id }) => id), problems], [['a', 'b'], []])
+  } finally {
+    await project.remove()
+  }
+})
+
+async function childrenOf(parent: number): Promise<{ readonly pid: number; readonly name: string }[]> {
+  const pids = (await readdir('/proc')).map(Number).filter(Number.isInteger)
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+      const [, name = '', above = ''] = /^\d+ \((.*)\) \S (\d+)/.exec(stat) ?? []
+      return Number(above) === parent ? [{ pid, name }] : []
+    }),
+  )
+  return found.flat()
+}

@@ -9,6 +9,8 @@ import {
   startHarness,
   type TriggerHarness,
 } from '../support/postgres-trigger.ts'
+import { silentLogger } from '../../src/lib/log.ts'
+import { createPostgresOutbox } from '../../src/outbox/postgres.ts'
 import { testDatabase } from '../support/services.ts'
 
 const ORDERS = `
@@ -552,6 +554,26 @@ describe('putting triggers in place', () => {
     await harness.sql(`insert into orders values (1)`)
     const [{ event } = assert.fail()] = await harness.events(1)
     assert.equal(event.data.id, 1)
+  })
+
+  test('one that does not know the rows that wait gives the lead to one that does', async () => {
+    const unknowing = createPostgresOutbox({ url: harness.url, database: null, logger: silentLogger })
+    unknowing.take(
+      'change',
+      async () => assert.fail('not its rows'),
+      () => [],
+    )
+    await unknowing.start()
+    try {
+      await eventually(() => unknowing.health().leader, 'the lead')
+      await harness.sql(ORDERS)
+      await harness.start(bind('knowing', postgres.table('orders').onInsert()))
+      await harness.sql('insert into orders values (1)')
+      await eventually(() => harness.emitted.length === 1, 'the row is delivered', 15_000)
+      assert.equal(unknowing.health().leader, false)
+    } finally {
+      await unknowing.stop()
+    }
   })
 
   test('rows of a trigger that only a newer process knows stay for it', async () => {
