@@ -1,10 +1,11 @@
 import { TappetError } from './errors.ts'
 import { type Envelope, MAX_ATTRIBUTE } from './events/envelope.ts'
 import { newId } from './lib/id.ts'
+import { createTurns } from './lib/turns.ts'
 import type { Issue } from './lib/schema.ts'
 import type { Logger } from './lib/log.ts'
 import type { FunctionRuntime, LoadedFunction } from './runtime/runtime.ts'
-import type { NewRun, Store } from './store/store.ts'
+import type { Acceptance, NewRun, Store } from './store/store.ts'
 import type { Accepted, Emit, EmitOptions, Subscription } from './triggers/trigger.ts'
 import type { Dispatcher } from './worker/dispatcher.ts'
 
@@ -30,7 +31,7 @@ export interface Broker {
 export function createBroker(deps: BrokerDeps): Broker {
   const { store, dispatcher } = deps
   const underWay = new Set<Promise<unknown>>()
-  const inTurn = createTurns()
+  const turns = createTurns()
   let stopping = false
 
   const take = async (
@@ -43,11 +44,14 @@ export function createBroker(deps: BrokerDeps): Broker {
     const admitting = Promise.all(
       subscriptions.map((subscription) => admit(event, subscription, options, deps)),
     )
-    // What cannot be refused comes from a log, and is stored in the order of that log, however long a check takes.
-    const runs = await (invalid === 'keep' ? inTurn(event, admitting) : admitting)
-    const envelope = event
     const from = cause === undefined ? {} : { cause }
-    const acceptance = await store.accept({ id: newId('evt'), envelope, aliases, runs, delayMs, ...from })
+    const accept = (runs: readonly NewRun[]): Promise<Acceptance> =>
+      store.accept({ id: newId('evt'), envelope: event, aliases, runs, delayMs, ...from })
+    // What cannot be refused comes from a log, and is stored in the order of that log, however long a check takes.
+    const acceptance =
+      invalid === 'keep'
+        ? await turns.take(thingsOf(event, subscriptions, deps), admitting, accept)
+        : await accept(await admitting)
     dispatcher.enqueue(acceptance.jobs)
     if (delayMs > 0) dispatcher.expect(delayMs)
     const { eventId, runIds, duplicate } = acceptance
@@ -68,23 +72,14 @@ export function createBroker(deps: BrokerDeps): Broker {
   }
 }
 
-/** Lets what happened to one thing pass in the order in which it was handed in. */
-function createTurns(): <T>(event: Envelope, work: Promise<T>) => Promise<T> {
-  const last = new Map<string, Promise<unknown>>()
-  return (event, work) => {
-    const thing = `${event.source} ${event.subject ?? event.id}`
-    const before = last.get(thing) ?? Promise.resolve()
-    const turn = before.then(() => work)
-    const passed = turn.then(
-      () => undefined,
-      () => undefined,
-    )
-    last.set(thing, passed)
-    void passed.then(() => {
-      if (last.get(thing) === passed) last.delete(thing)
-    })
-    return turn
-  }
+/** What an event must not overtake others at: what happened to one thing, and what functions want in order. */
+function thingsOf(
+  { source, subject, id }: Envelope,
+  subscriptions: readonly Subscription[],
+  { findFunction }: BrokerDeps,
+): string[] {
+  const ordered = subscriptions.filter(({ functionId }) => findFunction(functionId)?.hasOrderingKey === true)
+  return [`${source} ${subject ?? id}`, ...new Set(ordered.map(({ functionId }) => `order of ${functionId}`))]
 }
 
 function checkAttributes(event: Envelope): void {
@@ -117,22 +112,34 @@ async function admit(
     functionId,
     trigger: index,
     idempotencyKey: null,
+    orderingKey: null,
     maxAttempts: Math.min(fn.retry.attempts, maxAttempts),
   }
   const mustCheck = invalid === 'refuse' && trigger.schemas.length > 0
-  if (!mustCheck && !fn.hasIdempotencyKey) return run
+  if (!mustCheck && !fn.hasIdempotencyKey && !fn.hasOrderingKey) return run
 
   const admission = await runtime.admit(fn, event, index).catch((error: unknown) => {
-    if (invalid === 'refuse') throw error
+    if (invalid === 'refuse' || (fn.hasOrderingKey && !isOfTheCode(error))) throw error
     return { ok: false as const, issues: [{ path: '', message: String(error) }] }
   })
-  if (admission.ok) return { ...run, idempotencyKey: admission.key }
+  if (admission.ok) return { ...run, idempotencyKey: admission.key, orderingKey: admission.orderingKey }
   if (invalid === 'refuse') throw invalidEvent(admission.issues)
   logger.warn(
     { function: functionId, event: event.id, issues: admission.issues },
     'stored an event that does not fit',
   )
   return run
+}
+
+/**
+ * Without its key a run would be out of order, so an event that could not be checked is left to its source, which
+ * delivers it again. Not if the function's code is broken, which would hold up other events: then the run fails by itself.
+ */
+function isOfTheCode(error: unknown): boolean {
+  return (
+    error instanceof TappetError &&
+    (error.code === 'TPT_FUNCTION_CRASHED' || error.code === 'TPT_FUNCTION_LOAD')
+  )
 }
 
 function invalidEvent(issues: readonly Issue[]): TappetError {

@@ -17,8 +17,21 @@ export function listFunctions({ catalog, triggerProblems }: AdminDeps): object {
 }
 
 function withoutBundle(fn: LoadedFunction): ListedFunction {
-  const { id, file, version, triggers, retry, timeoutMs, concurrency, env, database, hasIdempotencyKey } = fn
-  return { id, file, version, triggers, retry, timeoutMs, concurrency, env, database, hasIdempotencyKey }
+  const { id, file, version, triggers, retry, timeoutMs, concurrency, env, database } = fn
+  const { hasIdempotencyKey, hasOrderingKey } = fn
+  return {
+    id,
+    file,
+    version,
+    triggers,
+    retry,
+    timeoutMs,
+    concurrency,
+    env,
+    database,
+    hasIdempotencyKey,
+    hasOrderingKey,
+  }
 }
 
 /** @throws TappetError TPT_FUNCTION_NOT_FOUND, with the name that was probably meant. */

@@ -70,8 +70,8 @@ export async function replay(request: HttpRequest, reply: HttpReply, deps: Admin
 /** @throws TappetError TPT_CONFLICT when it is neither dead nor cancelled, TPT_FUNCTION_NOT_FOUND when its code is gone. */
 export async function replayRun(run: Run, deps: AdminDeps): Promise<void> {
   findFunction(deps, run.functionId)
-  const job = await deps.store.replay(run.id)
-  if (job) return deps.enqueue([job])
+  const jobs = await deps.store.replay(run.id)
+  if (jobs) return deps.enqueue(jobs)
   const { state } = (await deps.store.run(run.id)) ?? run
   const message = `only dead and cancelled runs can be replayed as they are; ${run.id} is ${state}: replay it with edited data`
   throw new TappetError('TPT_CONFLICT', message)

@@ -37,6 +37,12 @@ export interface FunctionOptions<On extends Triggers = Triggers> {
   readonly concurrency?: number
   /** Events with the same key run once. By default the event's own `source` and `id`. */
   readonly idempotencyKey?: (event: EventOf<On>) => string
+  /**
+   * Runs of events with the same key do not overlap, and start in the order in which their events were accepted. A retry
+   * holds up its own key only; a dead or cancelled run lets the next one go, and starts behind the others if it is
+   * replayed. Default: no order.
+   */
+  readonly orderingKey?: (event: EventOf<On>) => string
   /** Environment variables that its process gets beside `NODE_ENV`, `TZ`, `LANG`, `PATH`, `HOME` and `TMPDIR`. */
   readonly env?: readonly string[]
   /** Name of the environment variable with the URL of `ctx.db`. Default: the ledger's database. */

@@ -13,6 +13,8 @@ export interface BatchOptions<In, Out> {
   readonly parallel?: number
   /** Whether a failed batch is tried again item by item, so that a bad item fails alone. Default never. */
   readonly retryAlone?: (error: unknown) => boolean
+  /** Whether what waits behind a batch that failed fails, too, so that nothing overtakes. Default no. */
+  readonly failTogether?: boolean
 }
 
 interface Waiting<In, Out> {
@@ -23,7 +25,7 @@ interface Waiting<In, Out> {
 
 /** Lets concurrent calls share one round trip: what comes while a batch is under way makes up the next one. */
 export function createBatcher<In, Out>(options: BatchOptions<In, Out>): Batcher<In, Out> {
-  const { flush, maxItems, parallel = 1, retryAlone = () => false } = options
+  const { flush, maxItems, parallel = 1, retryAlone = () => false, failTogether = false } = options
   let waiting: Waiting<In, Out>[] = []
   let underWay = 0
   let scheduled = false
@@ -35,7 +37,10 @@ export function createBatcher<In, Out>(options: BatchOptions<In, Out>): Batcher<
       batch.forEach(({ resolve }, i) => resolve(outs[i] as Out))
     } catch (error) {
       if (batch.length > 1 && retryAlone(error)) for (const one of batch) await send([one])
-      else for (const { reject } of batch) reject(error)
+      else {
+        const behind = failTogether ? waiting.splice(0) : []
+        for (const { reject } of [...batch, ...behind]) reject(error)
+      }
     }
   }
 

@@ -46,6 +46,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   timeout: { expected: "like '30s'", accepts: (value) => isDuration(value) && toMs(value) > 0 },
   concurrency: { expected: 'a whole number from 1 on', accepts: isCount },
   idempotencyKey: { expected: 'a function', accepts: (value) => got(value) === 'a function' },
+  orderingKey: { expected: 'a function', accepts: (value) => got(value) === 'a function' },
   env: {
     expected: 'a list of names of environment variables',
     accepts: (value) => Array.isArray(value) && value.every(isVariable),
@@ -77,6 +78,7 @@ export function readDeclaration({ handler, options, on }: Declaration): Declares
     env: (env as readonly string[] | undefined) ?? [],
     database: (database as string | undefined) ?? null,
     hasIdempotencyKey: options.idempotencyKey !== undefined,
+    hasOrderingKey: options.orderingKey !== undefined,
   }
 }
 

@@ -114,7 +114,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
       }
     },
     async admit(fn, event, index) {
-      if (!fn.hasIdempotencyKey && fn.triggers[index]?.schemas.length === 0) return { ok: true, key: null }
+      if (!fn.hasIdempotencyKey && !fn.hasOrderingKey && fn.triggers[index]?.schemas.length === 0)
+        return { ok: true, key: null, orderingKey: null }
       const signal = AbortSignal.timeout(ADMIT_MS)
       let ending = await check(fn, event, index, { alone: false, signal })
       if (ending?.kind === 'lost' || ending?.kind === 'blocked')

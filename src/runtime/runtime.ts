@@ -23,6 +23,7 @@ export interface LoadedFunction {
   /** Name of the environment variable with the URL of `ctx.db`; null for the ledger's database. */
   readonly database: string | null
   readonly hasIdempotencyKey: boolean
+  readonly hasOrderingKey: boolean
 }
 
 /** A retry policy with every default filled in, in milliseconds. */
@@ -69,9 +70,9 @@ export type Settled =
   /** The process died of something else (another call, a shutdown). Not this run's fault, so no attempt is used. */
   | { readonly ok: false; readonly failure: Failure; readonly lost: true }
 
-/** Whether a function takes an event, and under which idempotency key. */
+/** Whether a function takes an event, and under which idempotency and ordering keys. */
 export type Admission =
-  | { readonly ok: true; readonly key: string | null }
+  | { readonly ok: true; readonly key: string | null; readonly orderingKey: string | null }
   | { readonly ok: false; readonly issues: readonly Issue[] }
 
 /** What a running function may ask of the broker. Every method may reject; the function sees the error. */
@@ -106,7 +107,7 @@ export interface FunctionRuntime {
    * killed. Settles with the abort's reason then. Calls `onStart` when it no longer waits for a place.
    */
   run(fn: LoadedFunction, invocation: Invocation, signal: AbortSignal, onStart?: () => void): Promise<Settled>
-  /** Checks an event against the schemas of trigger `index` and computes the idempotency key. */
+  /** Checks an event against the schemas of trigger `index` and computes its keys. */
   admit(fn: LoadedFunction, event: Envelope, index: number): Promise<Admission>
   /** Lets go of processes of versions that are not in `functions`, once their calls are done. */
   retain(functions: readonly LoadedFunction[]): void

@@ -12,6 +12,8 @@ export interface NewRun {
   readonly trigger: number
   /** Runs of one function with the same key are one run; null: the event's own name. */
   readonly idempotencyKey: string | null
+  /** Runs of one function with the same key do not overlap, and start in the order in which they were accepted. */
+  readonly orderingKey: string | null
   readonly maxAttempts: number
 }
 
@@ -45,6 +47,8 @@ export interface Claim {
   readonly maxAttempts: number
   readonly trigger: number
   readonly losses: number
+  /** Digest of its ordering key, in hexadecimal. */
+  readonly order: string | null
   readonly event: Envelope
 }
 
@@ -61,6 +65,8 @@ export interface Finish {
   readonly functionId: string
   readonly lease: number
   readonly attempt: number
+  /** As the claim has it. */
+  readonly order: string | null
   readonly outcome: Outcome
   /** Version of the function's code. */
   readonly version: string
@@ -79,6 +85,8 @@ export interface Run {
   readonly lease: number
   readonly losses: number
   readonly worker: string | null
+  /** It waits for earlier runs with its ordering key. */
+  readonly held: boolean
   readonly dueAt: Date
   readonly createdAt: Date
   readonly startedAt: Date | null
@@ -150,11 +158,14 @@ export interface Store {
    * Saves an event with its runs, all or none; concurrent calls share a commit. An event whose name is known saves
    * nothing and answers what the first delivery made. An alias says more than a name: it is asked first. Of two runs of
    * one function with the same key, the first is made.
+   *
+   * Of the runs of a function with the same ordering key, only the first that is not over, the head, may start: the
+   * others are held. Of two, the one whose call resolved before the other's was made comes first.
    */
   accept(event: NewEvent): Promise<Acceptance>
   /** The runs' jobs are on the queue. Runs that have started since are left alone. */
   markQueued(jobs: readonly Job[]): Promise<void>
-  /** Takes a run for a worker; null if it is over, taken, not due, or started since the job was made. */
+  /** Takes a run for a worker; null if it is over, taken, held, not due, or started since the job was made. */
   claim(job: Job, workerId: string): Promise<Claim | null>
   /**
    * Ends an attempt. False, and nothing changed, if the lease is not the newest any more: another has taken over.
@@ -187,8 +198,11 @@ export interface Store {
     readonly { readonly functionId: string; readonly state: RunState; readonly count: number }[]
   >
 
-  /** Starts a dead or cancelled run again with all its attempts. Null if it is neither. */
-  replay(runId: string): Promise<Job | null>
+  /**
+   * Starts a dead or cancelled run again with all its attempts, behind the others with its ordering key. Answers what
+   * may start now: nothing if it is held. Null if it is neither dead nor cancelled.
+   */
+  replay(runId: string): Promise<readonly Job[] | null>
   /** Ends a run that is not over. False if it is. */
   cancel(runId: string): Promise<boolean>
   /** Lets no run of the function start, in any process, until `resume`. Runs under way go on. */
@@ -201,6 +215,8 @@ export interface Store {
 
   /** Calls back with the id of each run that this process has finished. */
   onFinished(listener: (runId: string) => void): () => void
+  /** Calls back with runs that may start now because this process has ended the one that they were held behind. */
+  onReleased(listener: (jobs: readonly Job[]) => void): () => void
   ping(): Promise<Ping>
   close(): Promise<void>
 }

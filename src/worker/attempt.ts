@@ -32,9 +32,9 @@ export async function runAttempt(fn: LoadedFunction, job: Job, deps: AttemptDeps
   try {
     const settled = await runWithDeadline(fn, claim, held.signal, deps.runtime)
     const outcome = decide(settled, claim, fn.retry, deps.random())
-    const { runId, functionId, lease, attempt } = claim
+    const { runId, functionId, lease, attempt, order } = claim
     const durationMs = performance.now() - started
-    const finish = { runId, functionId, lease, attempt, outcome, version: fn.version, durationMs }
+    const finish = { runId, functionId, lease, attempt, order, outcome, version: fn.version, durationMs }
     const ended = await writeDown(finish, held.signal, deps)
     tell(deps.logger, claim, outcome, durationMs, ended)
     return ended ? aftermath(claim, outcome) : { kind: 'none' }

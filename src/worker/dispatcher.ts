@@ -95,7 +95,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         }),
         sweep: startLoop(sweeper, { everyMs: sweepMs, onError: complain('could not sweep') }),
       }
-      unsubscribe = queue.onReconnect(() => loops?.sweep.wake())
+      const offs = [queue.onReconnect(() => loops?.sweep.wake()), store.onReleased(enqueue)]
+      unsubscribe = () => offs.forEach((off) => off())
     },
     async stop() {
       unsubscribe()

@@ -160,7 +160,11 @@ export function testRuntime(name: string, suite: RuntimeSuite): void {
       test('leave alone what has no row', async () => {
         const change = { before: null, after: null }
         const event = messageOf(null, { type: 'postgres.truncate', change })
-        assert.deepEqual(await harness.runtime.admit(fn('emptied'), event, 0), { ok: true, key: 'emptied' })
+        assert.deepEqual(await harness.runtime.admit(fn('emptied'), event, 0), {
+          ok: true,
+          key: 'emptied',
+          orderingKey: null,
+        })
       })
 
       test('apply to both sides of a change', async () => {
@@ -185,11 +189,19 @@ export function testRuntime(name: string, suite: RuntimeSuite): void {
     describe('admission', () => {
       test('gives the key, computed on the checked event', async () => {
         const event = messageOf({ id: 'o1', total: '1', placed: '2026-11-23T12:00:00Z' })
-        assert.deepEqual(await harness.runtime.admit(fn('order'), event, 1), { ok: true, key: 'order o1' })
+        assert.deepEqual(await harness.runtime.admit(fn('order'), event, 1), {
+          ok: true,
+          key: 'order o1',
+          orderingKey: null,
+        })
       })
 
       test('gives no key where none is declared', async () => {
-        assert.deepEqual(await harness.runtime.admit(fn('unkeyed'), messageOf(1), 0), { ok: true, key: null })
+        assert.deepEqual(await harness.runtime.admit(fn('unkeyed'), messageOf(1), 0), {
+          ok: true,
+          key: null,
+          orderingKey: null,
+        })
       })
 
       test('gives the issues', async () => {
@@ -214,6 +226,20 @@ export function testRuntime(name: string, suite: RuntimeSuite): void {
           assert.match(admission.issues[0]?.message ?? '', message)
         })
       }
+
+      test('gives the ordering key, and refuses an event without a usable one', async () => {
+        const good = await harness.runtime.admit(fn('ordered'), messageOf('7'), 0)
+        assert.deepEqual(good, { ok: true, key: null, orderingKey: 'order 7' })
+        const bad = await harness.runtime.admit(fn('ordered'), messageOf('throws'), 0)
+        assert.ok(!bad.ok)
+        assert.match(bad.issues[0]?.message ?? '', /`orderingKey` threw: no key today/)
+      })
+
+      test('runs no event without a usable ordering key, even if it could not be refused', async () => {
+        const settled = await run('ordered', 'throws')
+        assert.ok(!settled.ok && !settled.lost)
+        assert.deepEqual([settled.failure.code, settled.failure.retryable], ['TPT_EVENT_INVALID', false])
+      })
 
       test('takes the longest key', async () => {
         const admission = await harness.runtime.admit(fn('keyed'), messageOf('longest'), 0)

@@ -7,6 +7,7 @@ import type { Job } from '../../src/queue/queue.ts'
 import type { Claim, Outcome, Store } from '../../src/store/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { makeEnvelope, makeEvent, makeRun } from '../support/make.ts'
+import { keepsOrder } from './order.ts'
 
 const failure: Failure = toFailure(new Error('boom'))
 const worker = { id: 'wrk_a', host: 'here', pid: 1 }
@@ -26,8 +27,11 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
       return jobs[0] as Job
     }
     const claimed = async (): Promise<Claim> => (await store.claim(await accepted(), worker.id)) as Claim
-    const finish = ({ runId, functionId, lease, attempt }: Claim, outcome: Outcome): Promise<boolean> =>
-      store.finish({ runId, functionId, lease, attempt, outcome, version: 'v1', durationMs: 1 })
+    const finish = (
+      { runId, functionId, lease, attempt, order }: Claim,
+      outcome: Outcome,
+    ): Promise<boolean> =>
+      store.finish({ runId, functionId, lease, attempt, order, outcome, version: 'v1', durationMs: 1 })
     const state = async (runId: string): Promise<string | undefined> => (await store.run(runId))?.state
 
     describe('accepting', () => {
@@ -275,15 +279,17 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
       })
     })
 
+    keepsOrder(() => store)
+
     describe('people', () => {
       it('replays a dead run with all its attempts', async () => {
         const claim = await claimed()
         assert.equal(await store.replay(claim.runId), null)
         await finish(claim, { kind: 'dead', failure })
         assert.equal((await store.run(claim.runId))?.failure?.message, 'boom')
-        const job = await store.replay(claim.runId)
-        assert.equal(job?.lease, 1)
-        assert.equal((await store.claim(job as Job, worker.id))?.attempt, 1)
+        const [job = assert.fail()] = (await store.replay(claim.runId)) ?? []
+        assert.equal(job.lease, 1)
+        assert.equal((await store.claim(job, worker.id))?.attempt, 1)
       })
 
       it('cancels a run, and tells its worker', async () => {

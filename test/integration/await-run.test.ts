@@ -27,9 +27,10 @@ async function openLedger(): Promise<{
   await ledger.heartbeat({ id: 'wrk_1', host: 'h', pid: 1 }, [])
   const claim = await ledger.claim(job, 'wrk_1')
   assert.ok(claim)
-  const { functionId, lease, attempt } = claim
+  const { functionId, lease, attempt, order } = claim
   const outcome = { kind: 'completed', result: 7 } as const
-  const end = () => ledger.finish({ runId, functionId, lease, attempt, outcome, version: 'v', durationMs: 1 })
+  const end = () =>
+    ledger.finish({ runId, functionId, lease, attempt, order, outcome, version: 'v', durationMs: 1 })
   return { store: { ...ledger, run }, runId, looks: () => looks, end }
 }
 

@@ -37,6 +37,7 @@ describe('the catalog', () => {
       env: [],
       database: null,
       hasIdempotencyKey: false,
+      hasOrderingKey: false,
     })
   })
 
@@ -132,7 +133,7 @@ describe('the catalog', () => {
       ],
       'unknown option': [
         on('timeOut: 3 as any'),
-        '`timeOut` is no option; there are on, retry, timeout, concurrency, idempotencyKey, env, database',
+        '`timeOut` is no option; there are on, retry, timeout, concurrency, idempotencyKey, orderingKey, env, database',
       ],
       'concurrency 0': [on('concurrency: 0'), '`concurrency` must be a whole number from 1 on, got 0'],
       'concurrency bigint': [
@@ -140,6 +141,7 @@ describe('the catalog', () => {
         '`concurrency` must be a whole number from 1 on, got 3',
       ],
       'key text': [on(`idempotencyKey: 'id' as any`), "`idempotencyKey` must be a function, got 'id'"],
+      'order text': [on(`orderingKey: 7 as any`), '`orderingKey` must be a function, got 7'],
       'env object': [
         on(`env: { A: '1' } as any`),
         '`env` must be a list of names of environment variables, got {"A":"1"}',

@@ -71,9 +71,9 @@ async function accept(functionId: string, more: Partial<Envelope> = {}, cause?: 
 
 async function attempt(job: Job, outcome: Outcome, version = 'v1'): Promise<void> {
   const claim = (await store.claim(job, 'wrk_a')) as Claim
-  const { runId, functionId, lease, attempt: number } = claim
+  const { runId, functionId, lease, attempt: number, order } = claim
   assert.ok(
-    await store.finish({ runId, functionId, lease, attempt: number, outcome, version, durationMs: 1 }),
+    await store.finish({ runId, functionId, lease, attempt: number, order, outcome, version, durationMs: 1 }),
   )
 }
 

@@ -121,9 +121,12 @@ describe('the Postgres store', () => {
         }),
       )
       const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as unknown
-      const finish = ({ runId, functionId, lease, attempt }: Claim, result: unknown): Promise<boolean> =>
+      const finish = (
+        { runId, functionId, lease, attempt, order }: Claim,
+        result: unknown,
+      ): Promise<boolean> =>
         store.finish({
-          ...{ runId, functionId, lease, attempt, version: 'v', durationMs: 1 },
+          ...{ runId, functionId, lease, attempt, order, version: 'v', durationMs: 1 },
           outcome: { kind: 'completed', result },
         })
       const [bad, good] = await Promise.allSettled(

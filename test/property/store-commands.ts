@@ -94,7 +94,7 @@ const finish = (place: number, stale: number, outcome: Outcome): Command =>
     const { id: runId, functionId, attempt } = run
     const lease = run.lease - stale
     const may = run.state === 'running' && stale === 0
-    const finishing = { runId, functionId, lease, attempt, outcome, version: 'v', durationMs: 1 }
+    const finishing = { runId, functionId, lease, attempt, order: null, outcome, version: 'v', durationMs: 1 }
     assert.equal(await store.finish(finishing), may)
     if (may) model.finish(run, outcome)
   })

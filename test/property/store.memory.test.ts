@@ -2,6 +2,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
 import { propertyRuns } from '../support/property.ts'
+import { orderProperty } from './ordering.ts'
 import { agrees, histories } from './store-commands.ts'
 import { createModel } from './store-model.ts'
 
@@ -14,4 +15,11 @@ test('the memory ledger follows the model through random histories', async () =>
     for (const run of model.runs) await agrees(run, real)
   })
   await fc.assert(history, propertyRuns())
+})
+
+test('G5: the memory ledger keeps the order of each key, and never holds a key up, through random histories', async () => {
+  await fc.assert(
+    orderProperty(() => createMemoryStore()),
+    propertyRuns(),
+  )
 })

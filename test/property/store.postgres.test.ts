@@ -8,6 +8,7 @@ import { createPostgresStore } from '../../src/store/postgres/store.ts'
 import type { Store } from '../../src/store/store.ts'
 import { propertyRuns } from '../support/property.ts'
 import { type TestDatabase, testDatabase } from '../support/services.ts'
+import { orderProperty } from './ordering.ts'
 import { agrees, histories } from './store-commands.ts'
 import { createModel } from './store-model.ts'
 
@@ -37,5 +38,12 @@ describe('the Postgres ledger', () => {
       for (const run of model.runs) await store.cancel(run.id)
     })
     await fc.assert(history, propertyRuns())
+  })
+
+  test('G5: keeps the order of each key, and never holds a key up, through random histories', async () => {
+    await fc.assert(
+      orderProperty(() => store),
+      propertyRuns(0.4),
+    )
   })
 })

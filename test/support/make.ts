@@ -22,6 +22,7 @@ export function makeRun(more: Partial<NewRun> = {}): NewRun {
     functionId: 'orders/place',
     trigger: 0,
     idempotencyKey: null,
+    orderingKey: null,
     maxAttempts: 3,
     ...more,
   }
@@ -51,6 +52,7 @@ export function makeFunction(more: Partial<LoadedFunction> = {}): LoadedFunction
     env: [],
     database: null,
     hasIdempotencyKey: false,
+    hasOrderingKey: false,
     ...more,
   }
 }

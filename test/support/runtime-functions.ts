@@ -126,6 +126,14 @@ export const keyed = defineFunction(
   () => null,
 )
 
+export const ordered = defineFunction(
+  {
+    on: queue('ordered', { data: z.string() }),
+    orderingKey: (event) => (KEYS[event.data]?.() ?? `order ${event.data}`) as string,
+  },
+  (event) => event.data,
+)
+
 export const unkeyed = defineFunction({ on: queue('unkeyed') }, () => null)
 
 export const logs = defineFunction({ on: queue('logs') }, (_event, { log }) => {

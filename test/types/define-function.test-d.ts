@@ -101,6 +101,7 @@ defineFunction(
       queue('emails', { data: z.object({ to: z.email() }) }),
     ],
     idempotencyKey: (event) => `${event.source}:${event.id}`,
+    orderingKey: (event) => event.source,
   },
   (event) => {
     switch (event.type) {
@@ -118,6 +119,13 @@ defineFunction(
     event satisfies never
   },
 )
+
+// keys are text, computed on what the trigger carries
+defineFunction({ on: queue('orders', { data: Order }), orderingKey: ({ data }) => data.id }, () => null)
+// @ts-expect-error a number is no key
+defineFunction({ on: queue('orders', { data: Order }), orderingKey: ({ data }) => data.total }, () => null)
+// @ts-expect-error there is no such field
+defineFunction({ on: queue('orders', { data: Order }), orderingKey: ({ data }) => data.customer }, () => null)
 
 // sending: the schema's input, not its output
 const orders = queue('orders', { data: Order })

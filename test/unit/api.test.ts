@@ -136,8 +136,8 @@ describe('metrics', () => {
     await store.heartbeat({ id: 'wrk_1', host: 'h', pid: 1 }, [])
     const claim = await ledger.claim(job, 'wrk_1')
     assert.ok(claim)
-    const { runId, functionId, lease, attempt } = claim
-    const finish = { runId, functionId, lease, attempt, version: 'v', durationMs: 1_500 }
+    const { runId, functionId, lease, attempt, order } = claim
+    const finish = { runId, functionId, lease, attempt, order, version: 'v', durationMs: 1_500 }
     const retry = { kind: 'retry', failure: toFailure(new Error('no')), delayMs: 60_000 } as const
     assert.equal(await store.finish({ ...finish, outcome: retry }), true)
     assert.equal(await store.finish({ ...finish, outcome: retry }), false)

@@ -35,7 +35,11 @@ describe('emit', () => {
         return memory.accept(event)
       }
       const store = { ...memory, accept }
-      const admit = scheduler.scheduleFunction(async (): Promise<Admission> => ({ ok: true, key: null }))
+      const admit = scheduler.scheduleFunction(async (): Promise<Admission> => ({
+        ok: true,
+        key: null,
+        orderingKey: null,
+      }))
       const broker = makeBroker(store, admit)
       const ids = ['1', '2', '3', '4', '5']
       const all = Promise.all(
@@ -71,7 +75,11 @@ describe('emit', () => {
   })
 
   it('refuses attributes that nobody could store, at the limit and one beyond', async () => {
-    const broker = makeBroker(createMemoryStore(), async () => ({ ok: true, key: null }), false)
+    const broker = makeBroker(
+      createMemoryStore(),
+      async () => ({ ok: true, key: null, orderingKey: null }),
+      false,
+    )
     await broker.emit(makeEnvelope({ id: 'x'.repeat(1_024) }), [])
     for (const wrong of [{ id: 'x'.repeat(1_025) }, { id: '' }, { source: 'a\u0000b' }, { subject: '' }]) {
       await assert.rejects(broker.emit(makeEnvelope(wrong), []), { code: 'TPT_EVENT_INVALID' })
@@ -79,7 +87,7 @@ describe('emit', () => {
   })
 
   it('names a function that is gone, and takes nothing while stopping', async () => {
-    const broker = makeBroker(createMemoryStore(), async () => ({ ok: true, key: null }))
+    const broker = makeBroker(createMemoryStore(), async () => ({ ok: true, key: null, orderingKey: null }))
     const gone = { ...subscription, functionId: 'gone' }
     await assert.rejects(broker.emit(makeEnvelope(), [gone]), { code: 'TPT_FUNCTION_NOT_FOUND' })
     await broker.stop()

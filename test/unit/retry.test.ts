@@ -9,6 +9,7 @@ import { makeEnvelope } from '../support/make.ts'
 const retry = { attempts: 3, delayMs: 1_000, factor: 2, maxDelayMs: 10_000, jitter: 0.2 }
 const claim = (more: Partial<Claim> = {}): Claim => ({
   ...{ runId: 'run_1', functionId: 'f', lease: 1, attempt: 1, maxAttempts: 3, trigger: 0, losses: 0 },
+  order: null,
   event: makeEnvelope(),
   ...more,
 })

@@ -30,6 +30,9 @@ export async function callHandler(
   try {
     const checked = await applySchemas(event, triggerOf(definition, trigger))
     if (!checked.ok) throw eventInvalid(checked.issues)
+    // An event that could not be refused may have none: run without its order, it would break it.
+    const order = keyOf(definition, 'orderingKey', checked.event)
+    if (!order.ok) throw eventInvalid(order.issues)
     const result = await definition.handler(checked.event, ctx)
     return { ok: true, json: await encodeResult(result, maxResultBytes) }
   } catch (error) {
@@ -37,7 +40,7 @@ export async function callHandler(
   }
 }
 
-/** Checks an event and computes its idempotency key. What the author's code throws is an issue. */
+/** Checks an event and computes its keys. What the author's code throws is an issue. */
 export async function admitEvent(
   definition: FunctionDefinition,
   event: Envelope,
@@ -45,14 +48,29 @@ export async function admitEvent(
 ): Promise<Admission> {
   const checked = await applySchemas(event, triggerOf(definition, trigger))
   if (!checked.ok) return checked
-  const { idempotencyKey } = definition.options
-  if (!idempotencyKey) return { ok: true, key: null }
+  const run = keyOf(definition, 'idempotencyKey', checked.event)
+  const order = keyOf(definition, 'orderingKey', checked.event)
+  if (!run.ok) return run
+  return order.ok ? { ok: true, key: run.key, orderingKey: order.key } : order
+}
+
+type Key =
+  | { readonly ok: true; readonly key: string | null }
+  | { readonly ok: false; readonly issues: readonly Issue[] }
+
+function keyOf(
+  { options }: FunctionDefinition,
+  name: 'idempotencyKey' | 'orderingKey',
+  event: Envelope,
+): Key {
+  const compute = options[name]
+  if (!compute) return { ok: true, key: null }
   try {
-    const key: unknown = idempotencyKey(checked.event)
+    const key: unknown = compute(event)
     const wrong = keyProblem(key)
-    return wrong === null ? { ok: true, key: key as string } : refused(`must return ${wrong}`)
+    return wrong === null ? { ok: true, key: key as string } : refused(name, `must return ${wrong}`)
   } catch (error) {
-    return refused(`threw: ${failureOf(error).message}`)
+    return refused(name, `threw: ${failureOf(error).message}`)
   }
 }
 
@@ -78,6 +96,6 @@ function keyProblem(key: unknown): string | null {
   return key.includes('\u0000') ? 'text without NUL' : null
 }
 
-function refused(message: string): Admission {
-  return { ok: false, issues: [{ path: '', message: `\`idempotencyKey\` ${message}` }] }
+function refused(name: string, message: string): Key {
+  return { ok: false, issues: [{ path: '', message: `\`${name}\` ${message}` }] }
 }

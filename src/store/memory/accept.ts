@@ -1,6 +1,6 @@
 import type { Job } from '../../queue/queue.ts'
 import type { Acceptance, NewEvent, NewRun } from '../store.ts'
-import { type MemoryRun, type State, toJob } from './state.ts'
+import { headOf, type MemoryRun, type State, toJob } from './state.ts'
 
 export function accept(state: State, event: NewEvent): Acceptance {
   const { source, id } = event.envelope
@@ -25,15 +25,17 @@ function toDuplicate(state: State, event: NewEvent, eventId: string): Acceptance
 
 function addRuns(state: State, event: NewEvent): Acceptance {
   const jobs: Job[] = []
+  let made = 0
   const runIds = event.runs.map((wanted) => {
     const same = findByKey(state, wanted)
     if (same) return same.id
-    const run = makeRun(wanted, event, state.now())
+    const run = makeRun(wanted, event, state)
     state.runs.set(run.id, run)
-    jobs.push(toJob(run))
+    if (!run.held) jobs.push(toJob(run))
+    made++
     return run.id
   })
-  const duplicate = event.runs.length > 0 && jobs.length === 0
+  const duplicate = event.runs.length > 0 && made === 0
   return { eventId: event.id, runIds, duplicate, jobs: event.delayMs > 0 ? [] : jobs }
 }
 
@@ -44,7 +46,8 @@ function findByKey(state: State, { functionId, idempotencyKey }: NewRun): Memory
   )
 }
 
-function makeRun(wanted: NewRun, event: NewEvent, at: Date): MemoryRun {
+function makeRun(wanted: NewRun, event: NewEvent, state: State): MemoryRun {
+  const at = state.now()
   return {
     ...wanted,
     eventId: event.id,
@@ -53,6 +56,8 @@ function makeRun(wanted: NewRun, event: NewEvent, at: Date): MemoryRun {
     lease: 0,
     losses: 0,
     worker: null,
+    held: headOf(state, wanted) !== undefined,
+    place: ++state.lastPlace.value,
     result: null,
     failure: null,
     delayed: event.delayMs > 0,

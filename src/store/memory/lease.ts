@@ -1,7 +1,7 @@
 import type { Job } from '../../queue/queue.ts'
 import { isFinal, mayMove } from '../run-state.ts'
 import type { Claim, Outcome, Store } from '../store.ts'
-import { ago, allRuns, type MemoryRun, move, putBack, record, type State } from './state.ts'
+import { ago, allRuns, type MemoryRun, move, putBack, record, releaseNext, type State } from './state.ts'
 
 type LeaseMethods = Pick<Store, 'claim' | 'finish' | 'heartbeat' | 'disown' | 'leave'>
 
@@ -16,7 +16,10 @@ export function leaseMethods(state: State): LeaseMethods {
       if (run?.lease !== lease || run.state !== 'running') return false
       record(state, run, outcome.kind, { version, failure: 'failure' in outcome ? outcome.failure : null })
       end(run, outcome, state.now())
-      if (isFinal(run.state)) state.finished.emit('run', runId)
+      if (isFinal(run.state)) {
+        releaseNext(state, run)
+        state.finished.emit('run', runId)
+      }
       return true
     },
     async heartbeat(worker, held) {
@@ -43,13 +46,15 @@ export function leaseMethods(state: State): LeaseMethods {
 function claim(state: State, job: Job, workerId: string): Claim | null {
   const run = state.runs.get(job.runId)
   const at = state.now()
-  if (!run || run.lease !== job.lease || !mayMove(run.state, 'running') || run.dueAt > at) return null
-  if (state.paused.has(run.functionId)) return null
+  if (!run || run.lease !== job.lease || !mayMove(run.state, 'running')) return null
+  if (run.held || run.dueAt > at || state.paused.has(run.functionId)) return null
   const event = state.events.get(run.eventId)
   if (!event) return null
   move(run, 'running', { attempt: run.attempt + 1, lease: run.lease + 1, worker: workerId, startedAt: at })
-  const { id: runId, functionId, lease, attempt, maxAttempts, trigger, losses } = run
-  return { runId, functionId, lease, attempt, maxAttempts, trigger, losses, event: event.stored.envelope }
+  const { id: runId, functionId, lease, attempt, maxAttempts, trigger, losses, orderingKey } = run
+  const order = orderingKey === null ? null : Buffer.from(orderingKey).toString('hex')
+  const { envelope } = event.stored
+  return { runId, functionId, lease, attempt, maxAttempts, trigger, losses, order, event: envelope }
 }
 
 function end(run: MemoryRun, outcome: Outcome, at: Date): void {

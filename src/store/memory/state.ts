@@ -6,6 +6,9 @@ import type { Attempt, NewEvent, Pause, Run } from '../store.ts'
 
 export interface MemoryRun extends Mutable<Run> {
   idempotencyKey: string | null
+  orderingKey: string | null
+  /** In the order of its key. */
+  place: number
   queuedAt: Date | null
   /** Due later than it was made, on purpose. */
   delayed: boolean
@@ -30,6 +33,7 @@ export interface State {
   readonly paused: Map<string, Pause>
   readonly heartbeats: Map<string, Date>
   readonly finished: EventEmitter
+  readonly lastPlace: { value: number }
 }
 
 export function createState(now: () => Date): State {
@@ -44,7 +48,32 @@ export function createState(now: () => Date): State {
     paused: new Map(),
     heartbeats: new Map(),
     finished: new EventEmitter().setMaxListeners(0),
+    lastPlace: { value: 0 },
   }
+}
+
+/** The run of a function's ordering key that may start. */
+export function headOf(state: State, { functionId, orderingKey }: Keyed): MemoryRun | undefined {
+  if (orderingKey === null) return undefined
+  return openOf(state, functionId, orderingKey).find(({ held }) => !held)
+}
+
+/** Makes the next one of a key the head when a run has ended. */
+export function releaseNext(state: State, { functionId, orderingKey }: Keyed): void {
+  if (orderingKey === null || headOf(state, { functionId, orderingKey })) return
+  const [next] = openOf(state, functionId, orderingKey).toSorted((a, b) => a.place - b.place)
+  if (!next) return
+  next.held = false
+  if (next.state === 'queued') next.queuedAt = state.now()
+  if (next.dueAt <= state.now()) state.finished.emit('released', [toJob(next)])
+}
+
+type Keyed = Pick<MemoryRun, 'functionId' | 'orderingKey'>
+
+function openOf(state: State, functionId: string, orderingKey: string): MemoryRun[] {
+  return [...state.runs.values()].filter(
+    (run) => run.functionId === functionId && run.orderingKey === orderingKey && run.finishedAt === null,
+  )
 }
 
 /** In the order in which they were made. */

@@ -20,6 +20,10 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
       state.finished.on('run', listener)
       return () => state.finished.off('run', listener)
     },
+    onReleased(listener) {
+      state.finished.on('released', listener)
+      return () => state.finished.off('released', listener)
+    },
     async ping() {
       const databaseMs = now().getTime()
       return { ms: 0, databaseMs, clockOffsetMs: databaseMs - Date.now() }

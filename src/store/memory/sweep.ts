@@ -1,7 +1,18 @@
 import type { Job } from '../../queue/queue.ts'
 import { isFinal } from '../run-state.ts'
 import type { Store } from '../store.ts'
-import { ago, allRuns, type MemoryRun, move, putBack, record, type State, toJob } from './state.ts'
+import {
+  ago,
+  allRuns,
+  headOf,
+  type MemoryRun,
+  move,
+  putBack,
+  record,
+  releaseNext,
+  type State,
+  toJob,
+} from './state.ts'
 
 type SweepMethods = Pick<
   Store,
@@ -24,7 +35,7 @@ export function sweepMethods(state: State): SweepMethods {
     async markQueued(jobs) {
       for (const { runId, lease } of jobs) {
         const run = state.runs.get(runId)
-        if (run?.lease === lease && isHeldBack(run)) move(run, 'queued', { queuedAt: now() })
+        if (run?.lease === lease && isBefore(run)) move(run, 'queued', { queuedAt: now() })
       }
     },
     due: async (limit) =>
@@ -35,13 +46,14 @@ export function sweepMethods(state: State): SweepMethods {
         .map(toJob),
     async nextDueMs() {
       const times = allRuns(state)
-        .filter((run) => isHeldBack(run) && run.dueAt > now())
+        .filter((run) => isBefore(run) && !run.held && run.dueAt > now())
         .map(({ dueAt }) => dueAt.getTime() - now().getTime())
       return times.length > 0 ? Math.min(...times) : null
     },
     queued: async (after, olderThanMs, limit) =>
       allRuns(state)
-        .filter((run) => run.state === 'queued' && run.id > after && !state.paused.has(run.functionId))
+        .filter((run) => run.state === 'queued' && !run.held && run.id > after)
+        .filter((run) => !state.paused.has(run.functionId))
         .filter((run) => (run.queuedAt ?? now()) <= ago(state, olderThanMs))
         .slice(0, limit)
         .map(toJob),
@@ -58,7 +70,8 @@ export function sweepMethods(state: State): SweepMethods {
       const run = state.runs.get(runId)
       if (!run || isFinal(run.state)) return false
       if (run.state === 'running') record(state, run, 'cancelled', {})
-      move(run, 'cancelled', { finishedAt: now(), worker: null })
+      move(run, 'cancelled', { finishedAt: now(), worker: null, held: false })
+      releaseNext(state, run)
       state.finished.emit('run', runId)
       return true
     },
@@ -76,12 +89,12 @@ export function sweepMethods(state: State): SweepMethods {
   }
 }
 
-function isHeldBack({ state }: MemoryRun): boolean {
+function isBefore({ state }: MemoryRun): boolean {
   return state === 'accepted' || state === 'retrying'
 }
 
 function isDue(run: MemoryRun, now: Date, graceEnd: Date): boolean {
-  if (!isHeldBack(run) || run.dueAt > now) return false
+  if (!isBefore(run) || run.held || run.dueAt > now) return false
   return run.state === 'retrying' || run.delayed || run.createdAt < graceEnd
 }
 
@@ -96,15 +109,25 @@ function reclaimOne(state: State, run: MemoryRun, maxLosses: number): Job | null
   const failure = { name: 'TappetError', message, stack: null, code, retryable: false, retryAfterMs: null }
   const at = { finishedAt: state.now(), worker: null }
   move(run, 'dead', { ...at, attempt: run.attempt - 1, losses: run.losses + 1, failure })
+  releaseNext(state, run)
   return null
 }
 
-function replay(state: State, runId: string): Job | null {
+function replay(state: State, runId: string): readonly Job[] | null {
   const run = state.runs.get(runId)
   if (run?.state !== 'dead' && run?.state !== 'cancelled') return null
   const at = state.now()
-  move(run, 'queued', { attempt: 0, losses: 0, dueAt: at, queuedAt: at, finishedAt: null, failure: null })
-  return toJob(run)
+  const order = { held: headOf(state, run) !== undefined, place: ++state.lastPlace.value }
+  move(run, 'queued', {
+    ...order,
+    attempt: 0,
+    losses: 0,
+    dueAt: at,
+    queuedAt: at,
+    finishedAt: null,
+    failure: null,
+  })
+  return run.held ? [] : [toJob(run)]
 }
 
 function retire(state: State, runsBefore: Date, deadBefore: Date): number {

@@ -1,35 +1,10 @@
-import { createHash } from 'node:crypto'
 import type { Pool, PoolClient } from 'pg'
 import { newId } from '../../lib/id.ts'
-import type { Acceptance, NewEvent, NewRun } from '../store.ts'
-import { query, toStoreError } from './pool.ts'
-import { nameOf, payloadOf } from './rows.ts'
-
-/**
- * One statement for many events: those whose name is new are stored with their runs, the others are left out. Names
- * are sorted, so that two processes that store the same events wait for each other instead of dead-locking.
- */
-const INSERT = `
-  with new_events as (
-    insert into tappet.events (id, name, source, event_id, type, subject, time, payload, cause)
-    select id, name, source, event_id, type, subject, time, payload::json, cause
-      from unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                  $16::text[])
-        as e(id, name, source, event_id, type, subject, time, payload, cause)
-      order by name
-    on conflict (name) do nothing
-    returning id
-  ), new_runs as (
-    insert into tappet.runs (id, event, function_id, trigger, idempotency_key, max_attempts, due_at)
-    select r.id, r.event, r.function_id, r.trigger, r.key, r.max_attempts, now() + r.delay_ms * interval '1 ms'
-      from unnest($9::text[], $10::text[], $11::text[], $12::int[], $13::bytea[], $14::int[], $15::float8[])
-        with ordinality as r(id, event, function_id, trigger, key, max_attempts, delay_ms, place)
-      join new_events e on e.id = r.event
-      order by r.function_id, r.key, r.place
-    on conflict (function_id, idempotency_key) where idempotency_key is not null do nothing
-    returning id
-  )
-  select array(select id from new_events) as events, array(select id from new_runs) as runs`
+import type { Acceptance, NewEvent } from '../store.ts'
+import { type Db, digest, insert, insertInOrder, isOrdered, type Made, ordersOf } from './insert.ts'
+import { inOrder, release } from './order.ts'
+import { query } from './pool.ts'
+import { nameOf } from './rows.ts'
 
 const FIRST_DELIVERY = `
   select e.name, e.id as event, r.id as run, r.function_id
@@ -43,50 +18,52 @@ const SAME_KEY = `
     from tappet.runs r join unnest($1::text[], $2::bytea[]) as k(function_id, key)
       on r.function_id = k.function_id and r.idempotency_key = k.key`
 
-type Db = Pool | PoolClient
-
 /** Stores events; answers each in the order given. Events with aliases go through {@link acceptNamed} instead. */
 export async function acceptAll(db: Db, events: readonly NewEvent[]): Promise<Acceptance[]> {
-  const [made] = await query<{ events: string[]; runs: string[] }>(db, 'accept', INSERT, insertValues(events))
-  const newEvents = new Set(made?.events)
-  const newRuns = new Set(made?.runs)
+  const made = await insert(db, events)
+  return answer(db, events, made)
+}
+
+/** The same for events of which some have runs with an ordering key. */
+export function acceptInOrder(pool: Pool, events: readonly NewEvent[]): Promise<Acceptance[]> {
+  return inOrder(pool, events.flatMap(ordersOf), (client) => acceptLocked(client, events))
+}
+
+/** Stores an event that goes by more than one name, or finds it by any of them. */
+export function acceptNamed(pool: Pool, event: NewEvent): Promise<Acceptance> {
+  return inOrder(pool, ordersOf(event), (client) => acceptWithAliases(client, event))
+}
+
+async function acceptLocked(client: PoolClient, events: readonly NewEvent[]): Promise<Acceptance[]> {
+  if (!events.some(isOrdered)) return acceptAll(client, events)
+  const made = await insertInOrder(client, events)
+  // One that was to be the head may not have been made, because its idempotency key was taken.
+  const left = events.filter(
+    ({ id, runs }) => made.events.has(id) && runs.some((run) => !made.runs.has(run.id)),
+  )
+  if (left.length > 0)
+    for (const id of (await release(client, events.flatMap(ordersOf))).released) made.held.delete(id)
+  return answer(client, events, made)
+}
+
+async function answer(db: Db, events: readonly NewEvent[], made: Made): Promise<Acceptance[]> {
   const known = await firstDeliveries(
     db,
-    events.filter(({ id }) => !newEvents.has(id)),
+    events.filter(({ id }) => !made.events.has(id)),
   )
-  const shared = await sameKeys(db, events, newRuns)
+  const shared = await sameKeys(db, events, made.runs)
   return events.map((event) => {
     const first = known.get(event.id)
     if (first) return toDuplicate(event, first, shared)
     const runs = event.runs.map((run) => shared.get(run.id) ?? run.id)
-    const jobs = event.delayMs > 0 ? [] : event.runs.filter(({ id }) => newRuns.has(id))
+    const ready = event.runs.filter(({ id }) => made.runs.has(id) && !made.held.has(id))
     return {
       eventId: event.id,
       runIds: runs,
-      duplicate: event.runs.length > 0 && event.runs.every(({ id }) => !newRuns.has(id)),
-      jobs: jobs.map(({ id, functionId }) => ({ runId: id, functionId, lease: 0 })),
+      duplicate: event.runs.length > 0 && event.runs.every(({ id }) => !made.runs.has(id)),
+      jobs: event.delayMs > 0 ? [] : ready.map(({ id, functionId }) => ({ runId: id, functionId, lease: 0 })),
     }
   })
-}
-
-/** Stores an event that goes by more than one name, or finds it by any of them. */
-export async function acceptNamed(pool: Pool, event: NewEvent): Promise<Acceptance> {
-  const client = await pool.connect().catch((error: unknown) => {
-    throw toStoreError(error)
-  })
-  let broken: unknown
-  try {
-    await client.query('begin')
-    const acceptance = await acceptWithAliases(client, event)
-    await client.query('commit')
-    return acceptance
-  } catch (error) {
-    broken = error
-    await client.query('rollback').catch(() => undefined)
-    throw toStoreError(error)
-  } finally {
-    client.release(broken instanceof Error)
-  }
 }
 
 async function acceptWithAliases(client: PoolClient, event: NewEvent): Promise<Acceptance> {
@@ -102,7 +79,7 @@ async function acceptWithAliases(client: PoolClient, event: NewEvent): Promise<A
   const [first] = rows
   const acceptance = first
     ? await acceptKnown(client, event, first.event)
-    : ((await acceptAll(client, [event]))[0] as Acceptance)
+    : ((await acceptLocked(client, [event]))[0] as Acceptance)
   // Names that only this delivery has are names of the first one from now on.
   if (acceptance.eventId !== event.id)
     await client.query('update tappet.event_aliases set event = $1 where event = $2', [
@@ -115,32 +92,6 @@ async function acceptWithAliases(client: PoolClient, event: NewEvent): Promise<A
 async function acceptKnown(client: PoolClient, event: NewEvent, eventId: string): Promise<Acceptance> {
   const runs = await query<FirstRun>(client, 'runs-of-event', RUNS_OF_EVENT, [eventId])
   return toDuplicate(event, { eventId, runs }, await sameKeys(client, [event], new Set()))
-}
-
-function insertValues(events: readonly NewEvent[]): unknown[] {
-  const runs = events.flatMap((event) => event.runs.map((run) => ({ event, run })))
-  return [
-    events.map(({ id }) => id),
-    events.map(({ envelope }) => nameOf(envelope.source, envelope.id)),
-    events.map(({ envelope }) => envelope.source),
-    events.map(({ envelope }) => envelope.id),
-    events.map(({ envelope }) => envelope.type),
-    events.map(({ envelope }) => envelope.subject ?? null),
-    events.map(({ envelope }) => envelope.time),
-    events.map(({ envelope }) => payloadOf(envelope)),
-    runs.map(({ run }) => run.id),
-    runs.map(({ event }) => event.id),
-    runs.map(({ run }) => run.functionId),
-    runs.map(({ run }) => run.trigger),
-    runs.map(({ run }) => digest(run)),
-    runs.map(({ run }) => run.maxAttempts),
-    runs.map(({ event }) => event.delayMs),
-    events.map(({ cause }) => cause ?? null),
-  ]
-}
-
-function digest({ idempotencyKey }: NewRun): Buffer | null {
-  return idempotencyKey === null ? null : createHash('sha256').update(idempotencyKey).digest()
 }
 
 interface FirstRun {
@@ -199,7 +150,7 @@ async function sameKeys(
     runs.filter(({ id, idempotencyKey }) => idempotencyKey !== null && !newRuns.has(id)),
   )
   if (left.length === 0) return new Map()
-  const keys = left.map(digest)
+  const keys = left.map(({ idempotencyKey }) => digest(idempotencyKey))
   const rows = await query<{ id: string; function_id: string; key: Buffer }>(db, 'same-key', SAME_KEY, [
     left.map(({ functionId }) => functionId),
     keys,

@@ -1,7 +1,8 @@
-import type { Pool } from 'pg'
+import type { Pool, PoolClient } from 'pg'
 import type { Job } from '../../queue/queue.ts'
 import type { Claim, Finish, Lease, WorkerInfo } from '../store.ts'
 import { fingerprintOf } from '../fingerprint.ts'
+import { inOrder, type Order, release } from './order.ts'
 import { query } from './pool.ts'
 import { type ClaimRow, type JobRow, toClaim, toJob } from './rows.ts'
 
@@ -14,16 +15,18 @@ import { type ClaimRow, type JobRow, toClaim, toJob } from './rows.ts'
 const CLAIM = `
   with wanted as (
     select r.id from tappet.runs r join unnest($1::text[], $2::int[]) as j(id, lease) on j.id = r.id
-     where r.lease = j.lease and r.state in ('accepted', 'queued', 'retrying') and r.due_at <= now()
+     where r.lease = j.lease and r.state in ('accepted', 'queued', 'retrying') and not r.held and r.due_at <= now()
        and not exists (select from tappet.paused p where p.function_id = r.function_id)
      order by r.id for update of r
   ), taken as (
     update tappet.runs r
        set state = 'running', attempt = attempt + 1, lease = lease + 1, worker = $3, started_at = now()
       from wanted w where w.id = r.id
-    returning r.id, r.event, r.function_id, r.lease, r.attempt, r.max_attempts, r.trigger, r.losses
+    returning r.id, r.event, r.function_id, r.lease, r.attempt, r.max_attempts, r.trigger, r.losses,
+              r.ordering_key
   )
   select t.id, t.function_id, t.lease, t.attempt, t.max_attempts, t.trigger, t.losses,
+         encode(t.ordering_key, 'hex') as order,
          e.event_id, e.source, e.type, e.subject, e.time, e.payload, set_config('synchronous_commit', 'off', true)
     from taken t join tappet.events e on e.id = t.event`
 
@@ -73,7 +76,7 @@ const FINISH = `
   )
   select id from ended`
 
-export async function finishAll(pool: Pool, finishes: readonly Finish[]): Promise<boolean[]> {
+export async function finishAll(pool: Pool | PoolClient, finishes: readonly Finish[]): Promise<boolean[]> {
   const rows = await query<{ id: string }>(pool, 'finish', FINISH, [
     finishes.map(({ runId }) => runId),
     finishes.map(({ lease }) => lease),
@@ -91,6 +94,24 @@ export async function finishAll(pool: Pool, finishes: readonly Finish[]): Promis
   ])
   const ended = new Set(rows.map(({ id }) => id))
   return finishes.map(({ runId }) => ended.has(runId))
+}
+
+/** The same for runs that others may be held behind: these may start with the commit that ends them. */
+export async function finishInOrder(
+  pool: Pool,
+  finishes: readonly Finish[],
+): Promise<{ readonly ended: readonly boolean[]; readonly released: readonly Job[] }> {
+  return inOrder(pool, finishes.flatMap(toOrder), async (client) => {
+    const ended = await finishAll(client, finishes)
+    const over = finishes.filter(
+      ({ outcome: { kind } }, i) => ended[i] && (kind === 'completed' || kind === 'dead'),
+    )
+    return { ended, released: (await release(client, over.flatMap(toOrder))).jobs }
+  })
+}
+
+function toOrder({ functionId, order }: Finish): Order[] {
+  return order === null ? [] : [{ functionId, digest: Buffer.from(order, 'hex') }]
 }
 
 const BEAT = `

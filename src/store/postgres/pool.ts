@@ -67,6 +67,30 @@ export async function query<Row extends pg.QueryResultRow>(
   }
 }
 
+/** Does `work` in a transaction of its own: all of it, or none. */
+export async function transaction<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<T>,
+  begin = 'begin',
+): Promise<T> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw toStoreError(error)
+  })
+  let broken: unknown
+  try {
+    await client.query(begin)
+    const result = await work(client)
+    await client.query('commit')
+    return result
+  } catch (error) {
+    broken = error
+    await client.query('rollback').catch(() => undefined)
+    throw toStoreError(error)
+  } finally {
+    client.release(broken instanceof Error)
+  }
+}
+
 /** What the driver said is in the cause: it names hosts and roles, and the message may reach strangers. */
 export function toStoreError(error: unknown): unknown {
   if (!isUnavailable(error)) return error

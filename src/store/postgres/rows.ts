@@ -45,11 +45,12 @@ export interface ClaimRow extends JobRow, EventRow {
   readonly max_attempts: number
   readonly trigger: number
   readonly losses: number
+  readonly order: string | null
 }
 
 export function toClaim(row: ClaimRow): Claim {
-  const { attempt, max_attempts: maxAttempts, trigger, losses } = row
-  return { ...toJob(row), attempt, maxAttempts, trigger, losses, event: toEnvelope(row) }
+  const { attempt, max_attempts: maxAttempts, trigger, losses, order } = row
+  return { ...toJob(row), attempt, maxAttempts, trigger, losses, order, event: toEnvelope(row) }
 }
 
 export interface RunRow extends JobRow {
@@ -60,6 +61,7 @@ export interface RunRow extends JobRow {
   readonly max_attempts: number
   readonly losses: number
   readonly worker: string | null
+  readonly held: boolean
   readonly due_at: Date
   readonly created_at: Date
   readonly started_at: Date | null
@@ -69,11 +71,11 @@ export interface RunRow extends JobRow {
 }
 
 export const RUN_COLUMNS =
-  'id, function_id, event, state, trigger, attempt, max_attempts, lease, losses, worker, due_at, created_at, ' +
+  'id, function_id, event, state, trigger, attempt, max_attempts, lease, losses, worker, held, due_at, created_at, ' +
   'started_at, finished_at, result, failure'
 
 export function toRun(row: RunRow): Run {
-  const { id, lease, state, trigger, attempt, losses, worker, result, failure } = row
+  const { id, lease, state, trigger, attempt, losses, worker, held, result, failure } = row
   return {
     ...{
       id,
@@ -85,6 +87,7 @@ export function toRun(row: RunRow): Run {
       lease,
       losses,
       worker,
+      held,
     },
     maxAttempts: row.max_attempts,
     dueAt: row.due_at,

@@ -5,8 +5,10 @@ import { createBatcher } from '../../lib/batch.ts'
 import { withDeadline } from '../../lib/service.ts'
 import type { Job } from '../../queue/queue.ts'
 import type { Acceptance, Claim, Finish, NewEvent, Ping, Store } from '../store.ts'
-import { acceptAll, acceptNamed } from './accept.ts'
-import { beat, claimAll, disown, finishAll, leave } from './lease.ts'
+import { acceptAll, acceptInOrder, acceptNamed } from './accept.ts'
+import { isOrdered } from './insert.ts'
+import { beat, claimAll, disown, finishAll, finishInOrder, leave } from './lease.ts'
+import * as people from './people.ts'
 import { isBadValue, query, toStoreError } from './pool.ts'
 import { pause, paused, resume } from './pause.ts'
 import * as read from './read.ts'
@@ -23,30 +25,23 @@ interface ClaimItem {
 /** The ledger in Postgres. Concurrent calls share a statement and its commit; the pool is the store's from now on. */
 export function createPostgresStore(pool: Pool): Store {
   const finished = new EventEmitter().setMaxListeners(0)
-  const accepting = createBatcher<NewEvent, Acceptance>({
-    flush: (events) => acceptAll(pool, events),
-    maxItems: MAX_BATCH,
-    retryAlone: isBadValue,
-  })
-  const claiming = createBatcher<ClaimItem, Claim | null>({
-    flush: (items) => claimForEach(pool, items),
-    maxItems: MAX_BATCH,
-  })
-  const finishing = createBatcher<Finish, boolean>({
-    flush: (finishes) => finishAll(pool, finishes),
-    maxItems: MAX_BATCH,
-    retryAlone: isBadValue,
-  })
+  const released = (jobs: readonly Job[]): void => {
+    if (jobs.length > 0) finished.emit('released', jobs)
+  }
+  const batchers = createBatchers(pool, released)
+  const batcherOf = ({ order }: Finish) => (order === null ? batchers.finishing : batchers.finishingInOrder)
 
   return {
     accept: (event) => {
-      const stored = event.aliases.length > 0 ? acceptNamed(pool, event) : accepting.add(event)
+      const alone = event.aliases.length > 0
+      const batcher = isOrdered(event) ? batchers.acceptingInOrder : batchers.accepting
+      const stored = alone ? acceptNamed(pool, event) : batcher.add(event)
       return withDeadline(stored, ACCEPT_DEADLINE_MS, tooSlow)
     },
     markQueued: (jobs) => sweep.markQueued(pool, jobs),
-    claim: (job, workerId) => claiming.add({ job, workerId }),
+    claim: (job, workerId) => batchers.claiming.add({ job, workerId }),
     async finish(finish) {
-      const ended = await finishing.add(finish).catch(refuseOutcome)
+      const ended = await batcherOf(finish).add(finish).catch(refuseOutcome)
       const { kind } = finish.outcome
       if (ended && (kind === 'completed' || kind === 'dead')) finished.emit('run', finish.runId)
       return ended
@@ -56,7 +51,11 @@ export function createPostgresStore(pool: Pool): Store {
     queued: (after, olderThanMs, limit) => sweep.queued(pool, after, olderThanMs, limit),
     heartbeat: (worker, held) => beat(pool, worker, held),
     disown: (workerId, held) => disown(pool, workerId, held),
-    reclaim: (silentMs, maxLosses) => sweep.reclaim(pool, silentMs, maxLosses),
+    async reclaim(silentMs, maxLosses) {
+      const { jobs, released: next } = await sweep.reclaim(pool, silentMs, maxLosses)
+      released(next)
+      return jobs
+    },
     leave: (workerId) => leave(pool, workerId),
     appendLogs: (lines) => read.appendLogs(pool, lines),
 
@@ -67,11 +66,13 @@ export function createPostgresStore(pool: Pool): Store {
     logs: (runId) => read.logs(pool, runId),
     stats: () => read.stats(pool),
 
-    replay: (runId) => sweep.replay(pool, runId),
+    replay: (runId) => people.replay(pool, runId),
     async cancel(runId) {
-      const cancelled = await sweep.cancel(pool, runId)
-      if (cancelled) finished.emit('run', runId)
-      return cancelled
+      const next = await people.cancel(pool, runId)
+      if (next === null) return false
+      released(next)
+      finished.emit('run', runId)
+      return true
     },
     pause: (functionId, by) => pause(pool, functionId, by),
     resume: (functionId) => resume(pool, functionId),
@@ -82,11 +83,47 @@ export function createPostgresStore(pool: Pool): Store {
       finished.on('run', listener)
       return () => finished.off('run', listener)
     },
+    onReleased(listener) {
+      finished.on('released', listener)
+      return () => finished.off('released', listener)
+    },
     ping: () => ping(pool),
     async close() {
-      await Promise.all([accepting.settled(), claiming.settled(), finishing.settled()])
+      await Promise.all(Object.values(batchers).map((batcher) => batcher.settled()))
       await pool.end()
     },
+  }
+}
+
+/** Calls that share a statement. Those in order go one batch at a time, which keeps the order of the calls. */
+function createBatchers(pool: Pool, released: (jobs: readonly Job[]) => void) {
+  const shared = { maxItems: MAX_BATCH, retryAlone: isBadValue }
+  return {
+    accepting: createBatcher<NewEvent, Acceptance>({
+      ...shared,
+      flush: (events) => acceptAll(pool, events),
+    }),
+    acceptingInOrder: createBatcher<NewEvent, Acceptance>({
+      ...shared,
+      flush: (events) => acceptInOrder(pool, events),
+      failTogether: true,
+    }),
+    claiming: createBatcher<ClaimItem, Claim | null>({
+      maxItems: MAX_BATCH,
+      flush: (items) => claimForEach(pool, items),
+    }),
+    finishing: createBatcher<Finish, boolean>({
+      ...shared,
+      flush: (finishes) => finishAll(pool, finishes),
+    }),
+    finishingInOrder: createBatcher<Finish, boolean>({
+      ...shared,
+      async flush(finishes) {
+        const { ended, released: jobs } = await finishInOrder(pool, finishes)
+        released(jobs)
+        return ended
+      },
+    }),
   }
 }
 

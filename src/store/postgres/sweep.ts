@@ -1,7 +1,8 @@
 import type { Pool } from 'pg'
 import type { Job } from '../../queue/queue.ts'
 import type { Retention } from '../store.ts'
-import { query } from './pool.ts'
+import { release, tryLock } from './order.ts'
+import { query, transaction } from './pool.ts'
 import { type JobRow, toJob } from './rows.ts'
 
 /** Only runs that have not started since: the worker is usually faster than this statement. */
@@ -23,7 +24,7 @@ export async function markQueued(pool: Pool, jobs: readonly Job[]): Promise<void
 /** A run that was accepted just now is about to be queued by the one who accepted it. */
 const DUE = `
   select id, function_id, lease from tappet.runs
-   where state in ('accepted', 'retrying') and due_at <= now()
+   where state in ('accepted', 'retrying') and not held and due_at <= now()
      and (state = 'retrying' or due_at > created_at or created_at < now() - interval '1 s')
      and function_id not in (select function_id from tappet.paused)
    order by due_at limit $1`
@@ -34,7 +35,7 @@ export async function due(pool: Pool, limit: number): Promise<Job[]> {
 
 const NEXT_DUE = `
   select extract(epoch from min(due_at) - now()) * 1000 as ms from tappet.runs
-   where state in ('accepted', 'retrying') and due_at > now()`
+   where state in ('accepted', 'retrying') and not held and due_at > now()`
 
 export async function nextDueMs(pool: Pool): Promise<number | null> {
   const [row] = await query<{ ms: string | null }>(pool, 'next-due', NEXT_DUE)
@@ -43,7 +44,7 @@ export async function nextDueMs(pool: Pool): Promise<number | null> {
 
 const QUEUED = `
   select id, function_id, lease from tappet.runs
-   where state = 'queued' and id > $1
+   where state = 'queued' and not held and id > $1
      and (queued_at <= now() - $2 * interval '1 ms' or queued_at > now() + interval '1 min')
      and function_id not in (select function_id from tappet.paused) order by id limit $3`
 
@@ -67,47 +68,46 @@ const RECLAIM = `
              'its worker was lost ' || $2::text || ' times while this run was on it', 'stack', null,
              'code', 'TPT_RUN_LOST_TOO_OFTEN', 'retryable', false, 'retryAfterMs', null) end
       from lost l where l.id = r.id
-    returning r.id, r.function_id, r.lease, r.state
+    returning r.id, r.function_id, r.lease, r.state, r.ordering_key
   ), recorded as (
     insert into tappet.attempts (run, lease, number, outcome, worker, started_at)
     select id, lease, attempt, 'lost', worker, started_at from lost
   )
-  select id, function_id, lease from back where state = 'queued'`
+  select id, function_id, lease, state, ordering_key from back`
 
 const FORGET_WORKERS = `delete from tappet.workers where heartbeat_at < now() - interval '1 h'`
 
-export async function reclaim(pool: Pool, silentMs: number, maxLosses: number): Promise<Job[]> {
-  const rows = await query<JobRow>(pool, 'reclaim', RECLAIM, [silentMs, maxLosses])
-  if (rows.length > 0) await query(pool, 'forget-workers', FORGET_WORKERS)
-  return rows.map(toJob)
+export interface Reclaimed {
+  /** Runs that are back. */
+  readonly jobs: readonly Job[]
+  /** Runs that may start because one that they were held behind is dead. */
+  readonly released: readonly Job[]
 }
 
-const REPLAY = `
-  update tappet.runs
-     set state = 'queued', attempt = 0, losses = 0, due_at = now(), queued_at = now(), finished_at = null, failure = null,
-         fingerprint = null
-   where id = $1 and state in ('dead', 'cancelled') returning id, function_id, lease`
-
-export async function replay(pool: Pool, runId: string): Promise<Job | null> {
-  const [row] = await query<JobRow>(pool, 'replay', REPLAY, [runId])
-  return row ? toJob(row) : null
+export async function reclaim(pool: Pool, silentMs: number, maxLosses: number): Promise<Reclaimed> {
+  const nothing = { jobs: [], released: [] }
+  return transaction(pool, async (client) => {
+    const rows = await query<ReclaimRow>(client, 'reclaim', RECLAIM, [silentMs, maxLosses])
+    if (rows.length > 0) await query(client, 'forget-workers', FORGET_WORKERS)
+    const orders = rows.flatMap(({ state, function_id: functionId, ordering_key: digest }) =>
+      state === 'dead' && digest ? [{ functionId, digest }] : [],
+    )
+    // Somebody who has the lock may be waiting for these rows: the next sweep takes them.
+    if (orders.length > 0 && !(await tryLock(client, orders))) throw new Busy()
+    const { jobs: released } = await release(client, orders)
+    return { jobs: rows.filter(({ state }) => state === 'queued').map(toJob), released }
+  }).catch((error: unknown) => {
+    if (error instanceof Busy) return nothing
+    throw error
+  })
 }
 
-const CANCEL = `
-  with open as (
-    select id, lease, attempt, worker, started_at, state from tappet.runs
-     where id = $1 and state in ('accepted', 'queued', 'running', 'retrying') for update
-  ), ended as (
-    update tappet.runs r set state = 'cancelled', finished_at = now(), worker = null from open o where o.id = r.id
-  ), recorded as (
-    insert into tappet.attempts (run, lease, number, outcome, worker, started_at)
-    select id, lease, attempt, 'cancelled', worker, started_at from open where state = 'running'
-  )
-  select id from open`
-
-export async function cancel(pool: Pool, runId: string): Promise<boolean> {
-  return (await query(pool, 'cancel', CANCEL, [runId])).length > 0
+interface ReclaimRow extends JobRow {
+  readonly state: 'queued' | 'dead'
+  readonly ordering_key: Buffer | null
 }
+
+class Busy extends Error {}
 
 const RETIRE = `
   with old as (
