@@ -1,7 +1,8 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync } from 'node:fs'
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { processesIn } from '../support/embedded.ts'
@@ -58,11 +59,22 @@ export async function makeSite(options: SiteOptions): Promise<Site> {
     child.on('error', () => undefined)
     return child
   }
+  /** It refuses a log whose end the cut has torn: then it begins with nothing, which must lose nothing either. */
+  const startRedis = async (): Promise<void> => {
+    const folder = join(disk, 'redis')
+    const answers = (): Promise<boolean> => isReady(port + 1)
+    launch('redis-server', redisArgs(folder, port + 1), folder)
+    if (await eventually(answers, 'Redis answers', 3_000).catch(() => false)) return
+    await rm(folder, { recursive: true })
+    await mkdir(folder)
+    launch('redis-server', redisArgs(folder, port + 1), folder)
+    await eventually(answers, 'Redis answers', 10_000)
+  }
   const url = `http://127.0.0.1:${port}`
   return {
     url,
     async start() {
-      if (engine === 'redis') launch('redis-server', redisArgs(join(disk, 'redis'), port + 1), disk)
+      if (engine === 'redis') await startRedis()
       const { pid } = launch(process.execPath, [cli, 'start'], project)
       const announced = async (): Promise<string | null> => {
         const text = await readFile(join(project, '.tappet', 'running.json'), 'utf8')
@@ -93,6 +105,19 @@ export async function makeSite(options: SiteOptions): Promise<Site> {
       await eventually(allGone, 'all are gone', 20_000)
     },
   }
+}
+
+/** A PING that came back: while Redis reads its log, it listens and says no. */
+function isReady(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
+    const answer = (ready: boolean): void => {
+      socket.destroy()
+      resolve(ready)
+    }
+    socket.once('data', (data) => answer(data.toString().startsWith('+PONG')))
+    socket.once('error', () => answer(false)).once('close', () => answer(false))
+  })
 }
 
 /** As its documentation recommends: a second of jobs may be lost. */

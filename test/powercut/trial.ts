@@ -56,6 +56,9 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
     const trial = await cutAgainAndAgain(options, { disk, site, folder })
     if (trial.wrong.length > 0) console.log(`\nthe log of the processes: ${await keepLog()}`)
     return trial
+  } catch (error) {
+    console.log(`\nthe log of the processes: ${await keepLog()}`)
+    throw error
   } finally {
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted)
     await clean()
