@@ -46,7 +46,7 @@ export function keepsOrder(current: () => Store): void {
       return released
     }
 
-    it('holds a run back behind an earlier one with its key, and no other', async () => {
+    it('G5: holds a run back behind an earlier one with its key, and no other', async () => {
       const first = await accept('k')
       const second = await accept('k')
       const others = [await accept('other'), await accept('k', { functionId: 'b' }), await accept(null)]
@@ -59,7 +59,7 @@ export function keepsOrder(current: () => Store): void {
       assert.ok(![...due, ...queued].some(({ runId }) => runId === second.runIds[0]))
     })
 
-    it('lets the next one go when the first is over: completed, dead or cancelled', async () => {
+    it('G5: lets the next one go when the first is over: completed, dead or cancelled', async () => {
       const all = [await accept('k'), await accept('k'), await accept('k'), await accept('k')]
       const ids = all.map(({ runIds }) => runIds[0] ?? '')
       const ends = [
@@ -74,7 +74,7 @@ export function keepsOrder(current: () => Store): void {
       await claim(jobOf(all[3] ?? assert.fail()))
     })
 
-    it('holds its key up, and no other, while it is tried again', async () => {
+    it('G5: holds its key up, and no other, while it is tried again', async () => {
       const first = await accept('k')
       const second = await accept('k')
       const running = await claim(firstOf(first))
@@ -97,7 +97,7 @@ export function keepsOrder(current: () => Store): void {
       assert.deepEqual(await releasedBy(() => finish(running, COMPLETED)), third.runIds)
     })
 
-    it('replays behind the others of its key', async () => {
+    it('G5: replays behind the others of its key', async () => {
       const first = await accept('k')
       const second = await accept('k')
       const third = await accept('k')
@@ -156,7 +156,7 @@ export function keepsOrder(current: () => Store): void {
       assert.deepEqual([first.jobs.length, second.jobs.length], [1, 0])
     })
 
-    it('keeps many concurrent deliveries in the order in which they were made', async () => {
+    it('G5: keeps many concurrent deliveries in the order in which they were made', async () => {
       const all = await Promise.all(Array.from({ length: 300 }, (_, i) => accept(`k${i % 3}`)))
       for (const key of [0, 1, 2]) {
         const wanted = all.filter((_, i) => i % 3 === key).map(({ runIds }) => runIds[0] ?? '')

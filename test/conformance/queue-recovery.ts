@@ -17,7 +17,7 @@ export interface RecoveryOptions {
 
 /** What the ledger's promise of 15 s rests on. */
 export function recoversFromKilledWorkers(make: () => Promise<Queue>, options: () => RecoveryOptions): void {
-  test('a job whose process was killed is handed out to another within 15 s', async () => {
+  test('G6: a job whose process was killed is handed out to another within 15 s', async () => {
     const queue = await make()
     const job = aJob()
     const { engine, url, namespace } = options()

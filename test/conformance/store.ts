@@ -72,7 +72,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         }
       })
 
-      it('answers a duplicate as the first delivery, and stores nothing', async () => {
+      it('G3: answers a duplicate as the first delivery, and stores nothing', async () => {
         const envelope = makeEnvelope()
         const first = await store.accept(makeEvent({ envelope }))
         const again = await store.accept(makeEvent({ envelope }))
@@ -85,7 +85,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal((await store.runs({})).length, 1)
       })
 
-      it('makes one event of a hundred concurrent deliveries', async () => {
+      it('G3: makes one event of a hundred concurrent deliveries', async () => {
         const envelope = makeEnvelope()
         const all = await Promise.all(
           Array.from({ length: 100 }, () => store.accept(makeEvent({ envelope }))),
@@ -95,7 +95,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal((await store.runs({})).length, 1)
       })
 
-      it('knows an event by each of its aliases', async () => {
+      it('G3: knows an event by each of its aliases', async () => {
         const first = await store.accept(makeEvent({ aliases: ['sha256:aa'] }))
         const again = await store.accept(makeEvent({ aliases: ['sha256:aa'] }))
         assert.deepEqual([again.eventId, again.runIds, again.duplicate], [first.eventId, first.runIds, true])
@@ -110,7 +110,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.deepEqual([again.eventId, again.runIds, again.duplicate], [first.eventId, first.runIds, true])
       })
 
-      it('makes one run per function and idempotency key', async () => {
+      it('G3: makes one run per function and idempotency key', async () => {
         const event = (functionId: string) =>
           makeEvent({ runs: [makeRun({ functionId, idempotencyKey: 'order-1' })] })
         const first = await store.accept(event('a'))
@@ -194,7 +194,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal((await store.claim(job, worker.id))?.attempt, 2)
       })
 
-      it('gives back a released run without using its attempt', async () => {
+      it('G2: gives back a released run without using its attempt', async () => {
         const claim = await claimed()
         await finish(claim, { kind: 'released', failure })
         const run = await store.run(claim.runId)
@@ -203,7 +203,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal((await store.claim(job, worker.id))?.attempt, 1)
       })
 
-      it('does not count a shutdown as a loss', async () => {
+      it('G2: does not count a shutdown as a loss', async () => {
         const claim = await claimed()
         await finish(claim, { kind: 'released', failure: { ...failure, code: 'TPT_SHUTDOWN' } })
         assert.equal((await store.run(claim.runId))?.losses, 0)
@@ -211,7 +211,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
     })
 
     describe('sweeping', () => {
-      it('finds accepted runs that nobody queued, after a grace', async () => {
+      it('G1: finds accepted runs that nobody queued, after a grace', async () => {
         const job = await accepted()
         assert.deepEqual(await store.due(10), [])
         const jobs = await eventually(async () => {
@@ -244,7 +244,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal(await state(job.runId), 'running')
       })
 
-      it('takes the runs of a silent worker, and fences what it still holds', async () => {
+      it('G4: takes the runs of a silent worker, and fences what it still holds', async () => {
         const claim = await claimed()
         assert.deepEqual(await store.reclaim(60_000, 10), [])
         await eventually(async () => (await store.reclaim(20, 10)).length === 1, 'the run is reclaimed')
@@ -257,7 +257,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal((await store.attempts(claim.runId))[0]?.outcome, 'lost')
       })
 
-      it('makes a run dead that has lost too many workers', async () => {
+      it('G2: makes a run dead that has lost too many workers', async () => {
         const claim = await claimed()
         await eventually(async () => {
           await store.reclaim(20, 1)
@@ -282,7 +282,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
     keepsOrder(() => store)
 
     describe('people', () => {
-      it('replays a dead run with all its attempts', async () => {
+      it('G2: replays a dead run with all its attempts', async () => {
         const claim = await claimed()
         assert.equal(await store.replay(claim.runId), null)
         await finish(claim, { kind: 'dead', failure })
@@ -386,7 +386,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal((await store.due(10)).length, 1)
       })
 
-      it('retires old events with all that belongs to them, never open runs', async () => {
+      it('G2, G3: retires old events with all that belongs to them, never open runs', async () => {
         const done = await claimed()
         await finish(done, { kind: 'completed', result: null })
         const dead = await claimed()

@@ -51,7 +51,7 @@ for (const { name, environment, skip } of ENGINES) {
         headers: { 'content-type': 'application/json' },
       })
 
-    it('finishes the run of a worker killed with -9 on the other one, within 15 s, as the same attempt', async () => {
+    it('G2, G6: finishes the run of a worker killed with -9 on the other one, within 15 s, as the same attempt', async () => {
       const first = await project.start(env)
       await send(first, { name: 'a', ms: 4_000 })
       await eventually(async () => (await project.oracle()).includes('start a 1'), 'the run has started')
@@ -69,7 +69,7 @@ for (const { name, environment, skip } of ENGINES) {
       assert.equal(await second.stop(), 0)
     })
 
-    it('gives back what it cannot finish at SIGTERM, without using an attempt', async () => {
+    it('G2: gives back what it cannot finish at SIGTERM, without using an attempt', async () => {
       const first = await project.start(env)
       await send(first, { name: 'b', ms: 6_000 })
       await eventually(async () => (await project.oracle()).includes('start b 1'), 'the run has started')

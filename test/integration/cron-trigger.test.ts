@@ -116,7 +116,7 @@ function assertEverySecond(found: readonly Tick[]): void {
   })
 }
 
-test('three processes make one event per tick, none early, also when their connections are cut', async (t) => {
+test('G7: three processes make one event per tick, none early, also when their connections are cut', async (t) => {
   const subscription = subscribe('* * * * * *', { catchUp: 'all' })
   const nodes = await Promise.all([1, 2, 3].map(() => startNode([subscription])))
   await eventually(async () => (await ticks()).length >= 3, 'three ticks')
@@ -134,7 +134,7 @@ test('three processes make one event per tick, none early, also when their conne
   t.diagnostic(`emitted by each: ${nodes.map((node) => node.emits()).join()}`)
 })
 
-test('a process that dies between the event and the schedule makes no second event', async () => {
+test('G7: a process that dies between the event and the schedule makes no second event', async () => {
   let cuts = 0
   const cut = async (): Promise<void> => {
     if (cuts++ >= 2) return
@@ -149,7 +149,7 @@ test('a process that dies between the event and the schedule makes no second eve
   found.forEach(({ at }, i) => i > 0 && assert.equal(at.getTime() - (found[i - 1]?.at.getTime() ?? 0), 1_000))
 })
 
-test('while the database takes no connections nothing is lost', async () => {
+test('G7: while the database takes no connections nothing is lost', async () => {
   await startNode([subscribe('* * * * * *', { catchUp: 'all' })])
   await eventually(async () => (await ticks()).length >= 1, 'a tick')
   const maintenance = new pg.Client({ connectionString: await serverUrl() })
@@ -179,7 +179,7 @@ const CATCH_UP: [string, CronOptions, number, number, number][] = [
 ]
 
 for (const [name, options, pausedMs, fired, left] of CATCH_UP) {
-  test(`catch-up after a pause of 3 h: ${name}`, async () => {
+  test(`G7: catch-up after a pause of 3 h: ${name}`, async () => {
     const subscription = subscribe(await farMinutely(), options)
     const node = await startNode([subscription])
     assert.deepEqual(await ticks(), [], 'a first start has no past')

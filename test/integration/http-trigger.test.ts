@@ -134,7 +134,7 @@ const JSON_HEADERS = { 'content-type': 'application/json' }
 const github = (body: string): string => `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`
 
 describe('accepting', () => {
-  test('202 with the run, after the event was emitted', async () => {
+  test('G1: 202 with the run, after the event was emitted', async () => {
     const answer = await send('/orders?source=web', '{"total":5}', {
       ...JSON_HEADERS,
       'x-tenant': 't1',
@@ -170,7 +170,7 @@ describe('accepting', () => {
     assert.equal(emitted[0].event.request.encoding, 'none')
   })
 
-  test('the same Idempotency-Key again is the same run', async () => {
+  test('G8: the same Idempotency-Key again is the same run', async () => {
     const headers = { ...JSON_HEADERS, 'idempotency-key': 'k'.repeat(255) }
     const first = await send('/orders', '1', headers)
     const again = await send('/orders', '1', headers)
@@ -184,7 +184,7 @@ describe('accepting', () => {
     assert.equal(long.body.error?.code, 'TPT_REQUEST_INVALID')
   })
 
-  test('a body as large as the trigger allows, not a byte more', async () => {
+  test('G9: a body as large as the trigger allows, not a byte more', async () => {
     assert.equal((await send('/orders', 'x'.repeat(LIMIT), { 'content-type': 'text/plain' })).status, 202)
     const large = await send('/orders', 'x'.repeat(LIMIT + 1), { 'content-type': 'text/plain' })
     assert.equal(large.status, 413)
@@ -274,7 +274,7 @@ describe('refusing', () => {
     assert.deepEqual(answer.body.error?.issues, issues)
   })
 
-  test('503 with Retry-After when the ledger does not answer', async () => {
+  test('G1, G9: 503 with Retry-After when the ledger does not answer', async () => {
     refuseWith = new TappetError('TPT_UNAVAILABLE', 'The ledger did not answer within 2 s.')
     const answer = await send('/orders', '{}', JSON_HEADERS)
     assert.equal(answer.status, 503)
@@ -332,7 +332,7 @@ describe('verifying', () => {
     assert.equal(emitted.length, 0)
   })
 
-  test('the raw bytes count, and a captured request under a new delivery id is a duplicate', async () => {
+  test('G3: the raw bytes count, and a captured request under a new delivery id is a duplicate', async () => {
     const body = '{ "zen" : "ü",\n"n":1.0 }'
     const headers = {
       ...JSON_HEADERS,
@@ -528,7 +528,7 @@ describe('waiting for the result', () => {
     assert.equal(cancelled.body.error?.code, 'TPT_CONFLICT')
   })
 
-  test('202 at the deadline, and when the end cannot be had', async () => {
+  test('G8: 202 at the deadline, and when the end cannot be had', async () => {
     let asked = 0
     endOf = async (_run, timeoutMs) => {
       asked = timeoutMs
@@ -545,7 +545,7 @@ describe('waiting for the result', () => {
     assert.equal(emitted.length, 2)
   })
 
-  test('a duplicate gets the stored result', async () => {
+  test('G8: a duplicate gets the stored result', async () => {
     endOf = async (runId) => ({ state: 'completed', result: { runId }, failure: null })
     const headers = { 'idempotency-key': 'once' }
     const first = await send('/wait', '{}', headers)
@@ -572,7 +572,7 @@ describe('waiting for the result', () => {
     }
   })
 
-  test('a caller who goes away does not disturb the run or anybody else', async () => {
+  test('G8: a caller who goes away does not disturb the run or anybody else', async () => {
     let finish: (end: RunEnd) => void = () => undefined
     endOf = () => new Promise((resolve) => (finish = resolve))
     const request = httpRequest({ port: rig.port, host: '127.0.0.1', path: '/wait', method: 'POST' })
@@ -637,7 +637,7 @@ describe('changing and stopping', () => {
     await server.close()
   })
 
-  test('stop lets started emits settle, sends waiting callers home, and then refuses', async () => {
+  test('G1, G8: stop lets started emits settle, sends waiting callers home, and then refuses', async () => {
     let settle: () => void = () => undefined
     let started = 0
     const slow: Emit = async (...given) => {

@@ -89,7 +89,7 @@ async function writeForAWhile(random: () => number, transactions: number): Promi
 
 const seed = Number(process.env.TAPPET_TEST_SEED ?? Date.now() % 1_000_000)
 
-test(`loses nothing and keeps each row's order when its connections die under load (seed ${seed})`, async () => {
+test(`G1: loses nothing and keeps each row's order when its connections die under load (seed ${seed})`, async () => {
   const random = randomOf(seed)
   const seen: OutboxChange[] = []
   const known = new Set<string>()
@@ -159,7 +159,7 @@ test('of two, one drains; when it is closed, the other takes over; each row come
   assert.deepEqual(seen, sent)
 })
 
-test('when the process of the leader is killed, another takes over within seconds', async () => {
+test('G6: when the process of the leader is killed, another takes over within seconds', async () => {
   const child = spawn(
     process.execPath,
     ['--import', 'tsx', fileURLToPath(new URL('../support/outbox-child.ts', import.meta.url)), database.url],
@@ -210,7 +210,7 @@ test('finds what was committed while an open transaction held back the NOTIFY', 
   assert.deepEqual(seen, ['free', 'after'])
 })
 
-test('a backlog that grew while it was away goes quickly, and also behind rows that nobody takes', async () => {
+test('G9: a backlog that grew while it was away goes quickly, and also behind rows that nobody takes', async () => {
   const outbox = makeOutbox()
   let delivered = 0
   outbox.take('message', async (rows) => void (delivered += rows.length))

@@ -25,7 +25,7 @@ describe('Postgres', () => {
   conformsToQueue('the Postgres queue', make, { connections: { count: connections, max: POOL_SIZE + 1 } })
   recoversFromKilledWorkers(make, () => ({ engine: 'postgres', url: database.url, namespace: schema }))
 
-  test('goes on when all its connections are terminated', async () => {
+  test('G1: goes on when all its connections are terminated', async () => {
     const { logger, lines } = recordingLogger()
     const queue = await createPostgresQueue({ url: database.url, logger, poolSize: POOL_SIZE })
     try {

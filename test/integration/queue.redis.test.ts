@@ -81,7 +81,7 @@ describe('the Redis queue in trouble', { skip: !(await hasServer()) && noServer 
     await server.stop()
   })
 
-  test('goes on by itself when Redis was killed and came back empty', async () => {
+  test('G1: goes on by itself when Redis was killed and came back empty', async () => {
     await open()
     let back = 0
     const quiet = queue.onReconnect(() => back++)
@@ -121,7 +121,7 @@ describe('the Redis queue in trouble', { skip: !(await hasServer()) && noServer 
     finish()
   })
 
-  test('jobs under way when all is flushed do no harm, and new ones come', async () => {
+  test('G1: jobs under way when all is flushed do no harm, and new ones come', async () => {
     await open()
     const jobs = someJobs(200)
     const { functionId } = jobs[0]
@@ -198,7 +198,7 @@ describe('the Redis queue in trouble', { skip: !(await hasServer()) && noServer 
     await eventually(() => handled.length > 0, 'the job')
   })
 
-  test('a Redis that is full is not stormed, and used again', async () => {
+  test('G9: a Redis that is full is not stormed, and used again', async () => {
     await open()
     const { functionId } = aJob()
     const { handled } = await handling(queue, functionId, { concurrency: 10 })

@@ -86,7 +86,7 @@ describe('functions that hurt their process', () => {
       })
     }
 
-    test('in a process with others is not blamed, nor are they, until it is alone', async () => {
+    test('G10: in a process with others is not blamed, nor are they, until it is alone', async () => {
       const controller = new AbortController()
       const sibling = run('faulty', 'stay')
       await pids(1)
@@ -129,7 +129,7 @@ describe('functions that hurt their process', () => {
       ['abort', /died of SIGABRT/],
     ]
     for (const [how, message] of deaths) {
-      test(`fails the only run in it: ${how}`, async () => {
+      test(`G10: fails the only run in it: ${how}`, async () => {
         const settled = await run('faulty', how)
         assert.ok(!settled.ok && !settled.lost)
         assert.deepEqual([settled.failure.code, settled.failure.retryable], ['TPT_FUNCTION_CRASHED', true])
@@ -152,14 +152,14 @@ describe('functions that hurt their process', () => {
       assert.match(settled.ok ? '' : settled.failure.message, /SIGABRT.*heap/i)
     })
 
-    test('loses all runs when there are several: any may be to blame', async () => {
+    test('G10: loses all runs when there are several: any may be to blame', async () => {
       const sibling = run('faulty', 'stay')
       await pids(1)
       assert.deepEqual(lossOf(await run('faulty', 'exit')), ['TPT_INSTANCE_LOST', true])
       assert.deepEqual(lossOf(await sibling), ['TPT_INSTANCE_LOST', true])
     })
 
-    test('fails a run that was alone, and nobody else', async () => {
+    test('G10: fails a run that was alone, and nobody else', async () => {
       const sibling = run('faulty', 'rest')
       const [pid] = await pids(1)
       assert.deepEqual(lossOf(await run('faulty', 'exit', never, { alone: true })), [
@@ -184,7 +184,7 @@ describe('functions that hurt their process', () => {
       ['floating', 'nobody waits for me'],
       ['timer', 'from a timer'],
     ] as const) {
-      test(`fails the run that it comes from, not its siblings; then the process goes: ${how}`, async () => {
+      test(`G10: fails the run that it comes from, not its siblings; then the process goes: ${how}`, async () => {
         const sibling = run('faulty', 'rest')
         const [pid = 0] = await pids(1)
         const settled = await run('faulty', how)

@@ -69,7 +69,7 @@ describe('an upload that is cut short', () => {
   }
 
   for (const where of ['insert', 'emit', 'mark'] as const) {
-    it(`is announced at the next start after kill -9 before ${where}`, { timeout: 60_000 }, async () => {
+    it(`G1: is announced at the next start after kill -9 before ${where}`, { timeout: 60_000 }, async () => {
       const home = join(folder, where)
       const output = await killAt(where, home)
       const [id] = (await readdir(join(home, 'files'))).filter((name) => !name.endsWith('.json'))
@@ -113,7 +113,7 @@ describe('an upload that is cut short', () => {
 })
 
 describe('an upload whose event cannot be stored', () => {
-  it('is refused with 503, kept, and announced with the same id later', async () => {
+  it('G1: is refused with 503, kept, and announced with the same id later', async () => {
     const storage = createMemoryStorage()
     const files = createMemoryFiles()
     let away = true
@@ -222,7 +222,7 @@ describe('an upload that nobody continues', () => {
 })
 
 describe('a full disk', () => {
-  it('is 507 for every kind of upload, leaves nothing, and later uploads pass', async (t) => {
+  it('G1, G9: is 507 for every kind of upload, leaves nothing, and later uploads pass', async (t) => {
     const disk = await mountTmpfs('1m')
     if (!disk) return t.skip(noTmpfs)
     const ledger = createLedger()

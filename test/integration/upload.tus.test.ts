@@ -365,7 +365,7 @@ describe('tus', () => {
     assert.equal(ledger.events[0]?.data.sha256, sha256(Buffer.from('abcdef')))
   })
 
-  it('does not say "done" before the event is durable, also when asked for the offset', async () => {
+  it('G1: does not say "done" before the event is durable, also when asked for the offset', async () => {
     const url = await create(2, 'docs/x')
     refuse = new TappetError('TPT_UNAVAILABLE', 'Postgres is away.')
     const last = await patch(url, 0, 'ab')

@@ -42,7 +42,7 @@ test('stop waits for attempts of functions that are gone', async () => {
   assert.equal((await it.run())?.state, 'completed')
 })
 
-test('a process that was stopped for a while does not take its own runs for lost', async (t) => {
+test('G4: a process that was stopped for a while does not take its own runs for lost', async (t) => {
   await using it = await startOne({ silentMs: 300, sweepMs: 5, heartbeatMs: 150 })
   it.dispatcher.start()
   const startedMs = performance.now()
@@ -55,7 +55,7 @@ test('a process that was stopped for a while does not take its own runs for lost
   await eventually(async () => (await it.run())?.state === 'completed', 'the attempt to end')
 })
 
-test('a worker that died is found although the database’s clock was set back since', async () => {
+test('G6: a worker that died is found although the database’s clock was set back since', async () => {
   let nowMs = Date.now()
   const ledger = createMemoryStore(() => new Date(nowMs))
   const [job = assert.fail()] = (await ledger.accept(makeEvent({ runs: [makeRun({ functionId })] }))).jobs
@@ -72,7 +72,7 @@ test('an outcome is written down in spite of errors that nobody foresaw', async 
   await eventually(async () => (await it.run())?.state === 'completed', 'the attempt to end')
 })
 
-test('an outcome that cannot be written down is tried again until it is, and told once', async () => {
+test('G4: an outcome that cannot be written down is tried again until it is, and told once', async () => {
   const { logger, lines } = recordingLogger()
   const ledger = createMemoryStore()
   const [job = assert.fail()] = (await ledger.accept(makeEvent({ runs: [makeRun({ functionId })] }))).jobs

@@ -125,7 +125,7 @@ async function settle(
   }
 }
 
-test('whoever delivers, dies or cancels when: each run ends once, each lease is used once', async () => {
+test('G2, G4: whoever delivers, dies or cancels when: each run ends once, each lease is used once', async () => {
   const property = fc.asyncProperty(fc.scheduler(), history, async (scheduler, of) => {
     const { store, runIds, calls, taken } = await play(scheduler, of)
     const reclaims = of.troubles.filter(({ kind }) => kind === 'reclaim').length

@@ -34,7 +34,7 @@ test('a wait is whole, within the cap and the jitter, and without jitter never s
   fc.assert(property, propertyRuns())
 })
 
-test('a run that always fails is tried exactly as often as its policy says', () => {
+test('G2: a run that always fails is tried exactly as often as its policy says', () => {
   const property = fc.property(policy, dice, (retry, random) => {
     const failure = toFailure(new Error('boom'))
     for (let attempt = 1; ; attempt++) {

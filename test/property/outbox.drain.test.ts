@@ -67,7 +67,7 @@ describe('draining the outbox', () => {
     return committed
   }
 
-  test('delivers what was committed, in order, and nothing that was rolled back', async () => {
+  test('G1: delivers what was committed, in order, and nothing that was rolled back', async () => {
     const history = fc.asyncProperty(fc.array(step, { maxLength: 30 }), failures, async (steps, fail) => {
       // What a history that failed has left would be taken for its own by the next.
       await boss.query('truncate tappet.outbox')

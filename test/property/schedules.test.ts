@@ -31,7 +31,7 @@ const waits = fc.array(
   { maxLength: 5 },
 )
 
-test('every tick is decided once, none early, and which are made up for is as declared', () => {
+test('G7: every tick is decided once, none early, and which are made up for is as declared', () => {
   fc.assert(
     fc.property(expression, zone, catchUp, waits, (text, timezone, policy, gaps) => {
       const ticks = parseCron(text, timezone)
@@ -93,7 +93,7 @@ function checkPolicy(
   }
 }
 
-test('any number of processes, some dying in mid-tick, make each tick once', async () => {
+test('G7: any number of processes, some dying in mid-tick, make each tick once', async () => {
   const act = fc.record({ node: fc.nat(2), passMs: fc.nat(2_500), dies: fc.boolean() })
   const property = fc.asyncProperty(
     fc.scheduler(),

@@ -6,7 +6,7 @@ import { orderProperty } from './ordering.ts'
 import { agrees, histories } from './store-commands.ts'
 import { createModel } from './store-model.ts'
 
-test('the memory ledger follows the model through random histories', async () => {
+test('G1, G2, G3: the memory ledger follows the model through random histories', async () => {
   const history = fc.asyncProperty(histories(60), async (commands) => {
     let ms = Date.UTC(2026, 0, 1)
     const real = createMemoryStore(() => new Date(ms++))

@@ -29,7 +29,7 @@ describe('the Postgres ledger', () => {
     await database.drop()
   })
 
-  test('follows the model through random histories', async () => {
+  test('G1, G2, G3: follows the model through random histories', async () => {
     const history = fc.asyncProperty(histories(30), async (commands) => {
       const model = createModel()
       await fc.asyncModelRun(() => ({ model, real: store }), commands)

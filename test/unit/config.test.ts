@@ -43,7 +43,7 @@ describe('configuration', () => {
     }
   })
 
-  it('takes each variable up to its limits, and not beyond', () => {
+  it('G2, G3: takes each variable up to its limits, and not beyond', () => {
     const limits: readonly (readonly [string, readonly string[], readonly string[]])[] = [
       ['PORT', ['0', '65535'], ['-1', '65536', '1.5']],
       ['TAPPET_CONCURRENCY', ['1', '1000'], ['0', '1001']],
