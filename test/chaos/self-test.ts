@@ -16,12 +16,11 @@ const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'acknowledges before the ledger has committed',
     file: 'broker.js',
-    replace: 'const acceptance = await store.accept(',
-    by: `const early = (event) => {
+    replace: 'store.accept({',
+    by: `((event) => {
             setTimeout(() => store.accept(event).then(({ jobs }) => dispatcher.enqueue(jobs)).catch(() => undefined), 300);
-            return { eventId: event.id, runIds: event.runs.map((run) => run.id), duplicate: false, jobs: [] };
-        };
-        const acceptance = await early(`,
+            return Promise.resolve({ eventId: event.id, runIds: event.runs.map((run) => run.id), duplicate: false, jobs: [] });
+        })({`,
     engine: 'postgres',
     faults: ['kill a broker'],
     noticed: /^acknowledged and lost/,
