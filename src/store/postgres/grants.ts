@@ -2,7 +2,8 @@ import { escapeIdentifier } from 'pg'
 
 /**
  * SQL that makes three roles and gives each what it needs: an owner that nobody logs in as, an installer that migrates and
- * puts triggers on tables, and the role that `tappet start` runs as. Can be run again, and over an installation of one role.
+ * puts triggers on tables, and the role that `tappet start` runs as. Can be run again. Over
+ * an installation of one role it leaves some types with their old owner: `docs/security.md` says what that means.
  *
  * @param prefix what the names of the roles begin with.
  */
