@@ -116,7 +116,8 @@ describe('the example shop', () => {
       const { stdout } = await shell(
         'bash',
         ['-euc', `${npx}\nset -o pipefail\n${line.replace(/^curl /, 'curl -sSf ')}`],
-        { cwd: project.folder },
+        // A given database is named in every terminal, or in .env: its password is written down nowhere else.
+        { cwd: project.folder, env: { ...process.env, DATABASE_URL: database.url } },
       )
       assert.ok(stdout.length > 0, line)
     }
