@@ -126,10 +126,10 @@ function parseJson<T>(text: string): T | null {
   }
 }
 
-/** A new file, with all that is in it at once, power cut or not. False if there is one already. */
+/** A new file, with all that is in it at once. False if there is one already. */
 async function create(path: string, text: string): Promise<boolean> {
   const draft = besides(path)
-  await writeFile(draft, text, { mode: 0o600, flush: true })
+  await writeFile(draft, text, { mode: 0o600 })
   try {
     await link(draft, path)
     return true
