@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { TappetError } from './errors.ts'
 import { newSecret } from './lib/secret.ts'
 
@@ -52,9 +53,13 @@ interface Owner {
   readonly started: string | null
 }
 
+/** How long one that breaks a stale lock needs, and how often others look whether it is done. */
+const BREAKING_MS = 5
+const MAX_TRIES = 100
+
 async function lock(path: string): Promise<void> {
   const owner: Owner = { pid: process.pid, started: await startOf(process.pid) }
-  for (let tries = 0; tries < 5; tries++) {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
     if (await create(path, JSON.stringify(owner))) return
     const found = await readFile(path, 'utf8').catch(() => '')
     const other = parseJson<Owner>(found)
@@ -62,18 +67,24 @@ async function lock(path: string): Promise<void> {
       const message = `another Tappet (process ${other.pid}) is working in this folder`
       throw new TappetError('TPT_ALREADY_RUNNING', message)
     }
-    await removeStale(path, found)
+    await removeStale(path, found, owner)
   }
   throw new TappetError('TPT_ALREADY_RUNNING', 'other processes keep taking the lock of this folder')
 }
 
-/** Another process may have done the same, and taken the lock, since `found` was read: then it is put back. */
-async function removeStale(path: string, found: string): Promise<void> {
-  const aside = besides(path)
-  await rename(path, aside).catch(ignoreMissing)
-  const moved = await readFile(aside, 'utf8').catch(() => found)
-  if (moved !== found) await link(aside, path).catch(() => undefined)
-  await rm(aside, { force: true })
+/** One at a time, and only if it is still the lock that was `found`: nobody who has it alive can lose it. */
+async function removeStale(path: string, found: string, owner: Owner): Promise<void> {
+  const breaking = `${path}.breaking`
+  if (!(await create(breaking, JSON.stringify(owner)))) {
+    const other = parseJson<Owner>(await readFile(breaking, 'utf8').catch(() => ''))
+    if (other && !(await isAlive(other))) await rm(breaking, { force: true })
+    return setTimeout(BREAKING_MS)
+  }
+  try {
+    if ((await readFile(path, 'utf8').catch(() => '')) === found) await rm(path, { force: true })
+  } finally {
+    await rm(breaking, { force: true })
+  }
 }
 
 async function isAlive({ pid, started }: Owner): Promise<boolean> {
@@ -160,8 +171,4 @@ async function writable(path: string, work: () => Promise<unknown>): Promise<voi
     if (code !== 'EACCES' && code !== 'EROFS' && code !== 'EPERM') throw cause
     throw new TappetError('TPT_FOLDER_READONLY', `${path} cannot be written (${code})`, { cause })
   }
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error
 }
