@@ -124,7 +124,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const awaitRun = createAwaitRun(store)
   const install = mode === 'dev' ? 'apply' : 'check'
   const nowMs = clock.nowMs
-  const adapters = await createAdapters({ config, database, server, awaitRun, nowMs, logger, install })
+  const adapters = await createAdapters({ config, database, server, store, awaitRun, nowMs, logger, install })
   const logs = createLogSink(store, logger)
   const { host } = adapters
   const { url: databaseUrl } = database

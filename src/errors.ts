@@ -46,6 +46,7 @@ export const CODES = {
   TPT_ROUTE_NOT_FOUND: info('sender', false, 404, 'List the routes with `tappet functions`.'),
   TPT_METHOD_NOT_ALLOWED: info('sender', false, 405, 'Use one of the methods in the Allow header.'),
   TPT_EVENT_INVALID: info('sender', false, 422, 'Correct the fields that are listed.'),
+  TPT_KEY_REUSED: info('sender', false, 422, 'Send another request under another Idempotency-Key.'),
   TPT_FILTER_INVALID: info('sender', false, 400, 'Correct the filter at the place that is named.'),
   TPT_REQUEST_INVALID: info('sender', false, 400, 'Send a well-formed HTTP/1.1 request.'),
   TPT_REQUEST_TIMEOUT: info('sender', true, 408, 'Send the whole request sooner.'),
@@ -61,6 +62,7 @@ export const CODES = {
   TPT_NOT_FOUND: info('sender', false, 404, 'Check the id.'),
   TPT_CONFLICT: info('sender', false, 409, 'Look at the current state first.'),
   TPT_STORAGE_FULL: info('operator', true, 507, 'Free some disk space.'),
+  TPT_OVERLOADED: info('system', true, 503, 'Send it again after the time in Retry-After.'),
   TPT_UNAVAILABLE: info(
     'system',
     true,

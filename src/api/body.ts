@@ -17,12 +17,15 @@ const DECODERS = {
  * The request's body as bytes, without its Content-Encoding. `maxBytes` bounds it both as it travels and decoded.
  *
  * @throws TappetError TPT_EVENT_TOO_LARGE, TPT_CONTENT_TYPE for an encoding that is not gzip, br or deflate,
- *   TPT_BODY_INVALID when it ends early or does not decode, TPT_REQUEST_TIMEOUT after the server's time for a body.
+ *   TPT_OVERLOADED when too many others are under way, TPT_BODY_INVALID when it ends early or does not decode, TPT_REQUEST_TIMEOUT after the server's time for a body.
  */
 export async function readBody(request: FastifyRequest, maxBytes: number): Promise<Buffer> {
   const decode = decoder(request.headers['content-encoding'])
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
+  const announced = Number(request.headers['content-length'] ?? 0)
+  if (announced > maxBytes) throw tooLarge(maxBytes)
+  request.holdBytes(announced)
   const bytes = await collect(request.raw, maxBytes, request.server.requestTimeoutMs)
+  request.holdBytes(bytes.length - announced)
   return decode === null || bytes.length === 0 ? bytes : decoded(decode, bytes, maxBytes)
 }
 

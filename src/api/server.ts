@@ -8,6 +8,7 @@ import { createGuard } from '../access/guard.ts'
 import type { Keys } from '../access/keys.ts'
 import { CODES, TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
+import { addBodyBudget } from './body-budget.ts'
 import { drain } from './body.ts'
 import { asTappetError, errorBody, errorHeaders } from './error-body.ts'
 import { guardRoutes } from './guard-routes.ts'
@@ -39,6 +40,8 @@ export interface ServerOptions {
   readonly loopbackOnly?: boolean
   /** How long a request's body may take to arrive where `readBody` reads it. Default 30 s. */
   readonly requestTimeoutMs?: number
+  /** Of the bodies of all requests under way together. Default 256 MiB. */
+  readonly maxHeldBytes?: number
 }
 
 const HEADERS_TIMEOUT_MS = 10_000
@@ -49,11 +52,13 @@ const CONNECTION_TIMEOUT_MS = 360_000
 const MAX_CONNECTIONS = 10_000
 const MAX_HEADER_BYTES = 16_384
 const MAX_HEADERS = 100
+const MAX_HELD_BYTES = 256 * 1_048_576
 const LINGER_MS = 1_000
 const LINGER_BYTES = 16 * 1_048_576
 
 export function createServer(options: ServerOptions): HttpServer {
   const { keys, issued, logger, loopbackOnly = false, requestTimeoutMs = 30_000 } = options
+  const { maxHeldBytes = MAX_HELD_BYTES } = options
   const server = fastify({
     logger: false,
     trustProxy: false,
@@ -81,6 +86,7 @@ export function createServer(options: ServerOptions): HttpServer {
   server.addContentTypeParser('*', (_request, _stream, done) => done(null))
   guardRoutes(server, createGuard(keys, issued ?? null))
   server.decorate('requestTimeoutMs', requestTimeoutMs)
+  addBodyBudget(server, maxHeldBytes)
   server.setErrorHandler((error, request, reply) => refuse(error, request, reply, logger))
   server.setNotFoundHandler((request) => {
     const asked = `${request.method} ${request.url.slice(0, 200)}`

@@ -8,6 +8,7 @@ import type { HostCalls } from '../runtime/runtime.ts'
 import { createPostgresFiles } from '../store/postgres/files.ts'
 import { createPostgresSchedules } from '../store/postgres/schedules.ts'
 import { createCronAdapter } from '../triggers/cron/adapter.ts'
+import type { Store } from '../store/store.ts'
 import type { Schedules } from '../triggers/cron/schedules.ts'
 import { createHttpAdapter } from '../triggers/http/adapter.ts'
 import { createPostgresAdapter } from '../triggers/postgres/adapter.ts'
@@ -37,6 +38,7 @@ export interface AdaptersDeps {
   readonly database: Database
   readonly server: HttpServer
   readonly awaitRun: AwaitRun
+  readonly store: Store
   readonly nowMs: () => number | Promise<number>
   readonly logger: Logger
   /** Whether triggers in databases are put in place, or only compared with what is declared. */
@@ -53,7 +55,11 @@ export async function createAdapters(deps: AdaptersDeps): Promise<Adapters> {
   const schedules = createPostgresSchedules(database.pool)
   const storage = await createDiskStorage(`${config.stateFolder}/uploads`)
 
-  const http = createHttpAdapter({ ...deps, secret: config.variable })
+  const http = createHttpAdapter({
+    ...deps,
+    secret: config.variable,
+    findEvent: async (id) => (await deps.store.event(id))?.envelope ?? null,
+  })
   const queue = createQueueAdapter({ server, outbox, logger })
   const upload = createUploadAdapter({ server, storage, files: createPostgresFiles(database.pool), logger })
   const cron = createCronAdapter({ schedules, logger })

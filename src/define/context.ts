@@ -44,8 +44,26 @@ export interface Context {
     /** A stored file by its key, in its newest version. Rejects with code TPT_NOT_FOUND. */
     open(key: string): Promise<StoredFile>
   }
+  /**
+   * Effects in Postgres exactly once: records this run in your transaction, which commits or rolls back with it. False if
+   * a transaction with this run has committed before: then leave out what you were about to do. Waits for one under way.
+   *
+   * @param transaction a client between BEGIN and COMMIT, of `ctx.db.connect()` or of your own, on a database that has
+   *   Tappet's functions: the ledger's, or one that `tappet db apply` or `tappet migrate` has seen.
+   * @param name tells several effects of one run apart. At most 200 characters; default ''.
+   * @throws TypeError for a pool, and for a client of `pg` outside of a transaction; TPT_CONFIG_INVALID where the database
+   *   lacks `tappet.once`.
+   */
+  once(transaction: Transaction, name?: string): Promise<boolean>
   /** Puts a message on a queue; resolves when it is durable. At least once: pass `key` to make a repeat a no-op. */
   send<Sent>(queue: QueueTrigger<QueueEvent, Sent>, data: Sent, options?: SendOptions): Promise<void>
+}
+
+/** A client of `pg`, or anything with its `query`. */
+export interface Transaction {
+  query(text: string, values: unknown[]): Promise<{ readonly rows: readonly unknown[] }>
+  /** `I` when it is idle, outside of a transaction; asked where there is one. */
+  getTransactionStatus?(): string | null
 }
 
 export interface SendOptions {

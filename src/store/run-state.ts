@@ -1,3 +1,5 @@
+import type { Outcome } from './store.ts'
+
 /** Where a run may go from where it is. Everything not listed is a bug, and the database refuses it too. */
 export const NEXT = {
   /** Durable; its time may not have come. */
@@ -20,6 +22,13 @@ export const RUN_STATES = Object.keys(NEXT) as readonly RunState[]
 
 export function mayMove(from: RunState, to: RunState): boolean {
   return (NEXT[from] as readonly RunState[]).includes(to)
+}
+
+/** Whether a run has ended its process with nobody else in it. */
+export function isCrash(outcome: Outcome): boolean {
+  return (
+    (outcome.kind === 'retry' || outcome.kind === 'dead') && outcome.failure.code === 'TPT_FUNCTION_CRASHED'
+  )
 }
 
 /** Over, unless a person replays it. */

@@ -47,6 +47,8 @@ export interface Claim {
   readonly maxAttempts: number
   readonly trigger: number
   readonly losses: number
+  /** How often it has ended its process with nobody else in it. */
+  readonly crashes: number
   /** Digest of its ordering key, in hexadecimal. */
   readonly order: string | null
   readonly event: Envelope

@@ -5,6 +5,9 @@ import type { Claim, Outcome } from '../store/store.ts'
 /** How often a run's worker or process may be lost under it before it is a dead letter. */
 export const MAX_LOSSES = 10
 
+/** How often a run may end its process, with nobody else in it, before it is a dead letter. */
+export const MAX_CRASHES = 3
+
 /** What stopped the attempt from outside: it was not the function's fault, so it costs no attempt. */
 const NOT_ITS_FAULT = ['TPT_SHUTDOWN', 'TPT_LEASE_LOST', 'TPT_INSTANCE_LOST']
 
@@ -14,6 +17,8 @@ export function decide(settled: Settled, claim: Claim, retry: ResolvedRetry, ran
 
   const { failure, lost } = settled
   if (lost || NOT_ITS_FAULT.includes(failure.code ?? '')) return releaseOrGiveUp(failure, claim)
+  if (failure.code === 'TPT_FUNCTION_CRASHED' && claim.crashes + 1 >= MAX_CRASHES)
+    return { kind: 'dead', failure }
   if (!failure.retryable || claim.attempt >= claim.maxAttempts) return { kind: 'dead', failure }
   return {
     kind: 'retry',

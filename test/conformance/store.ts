@@ -203,6 +203,21 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal((await store.claim(job, worker.id))?.attempt, 1)
       })
 
+      it('G10: counts how often a run ended its process by itself, anew after a replay', async () => {
+        const claim = await claimed()
+        const crash = { ...failure, code: 'TPT_FUNCTION_CRASHED' }
+        const job = (lease: number): Job => ({ runId: claim.runId, functionId: claim.functionId, lease })
+        await finish(claim, { kind: 'retry', failure: crash, delayMs: 0 })
+        const second = await store.claim(job(1), worker.id)
+        assert.equal(second?.crashes, 1)
+        await finish(second, { kind: 'retry', failure, delayMs: 0 })
+        const third = await store.claim(job(2), worker.id)
+        assert.equal(third?.crashes, 1)
+        await finish(third, { kind: 'dead', failure: crash })
+        await store.replay(claim.runId)
+        assert.equal((await store.claim(job(3), worker.id))?.crashes, 0)
+      })
+
       it('G2: does not count a shutdown as a loss', async () => {
         const claim = await claimed()
         await finish(claim, { kind: 'released', failure: { ...failure, code: 'TPT_SHUTDOWN' } })

@@ -80,6 +80,7 @@ async function open(routes = ROUTES, to = emit): Promise<Rig> {
   const adapter = createHttpAdapter({
     server,
     awaitRun: (runId, timeoutMs) => endOf(runId, timeoutMs),
+    findEvent: async (eventId) => emitted[Number(eventId.slice(4))]?.event ?? null,
     secret: (name) => (name === 'SECRET' ? SECRET : undefined),
     nowMs: () => NOW_MS,
     logger: silentLogger,
@@ -182,6 +183,22 @@ describe('accepting', () => {
     const long = await send('/orders', '1', { ...headers, 'idempotency-key': 'k'.repeat(256) })
     assert.equal(long.status, 400)
     assert.equal(long.body.error?.code, 'TPT_REQUEST_INVALID')
+  })
+
+  test('G8: the same Idempotency-Key with another request is refused, and makes nothing', async () => {
+    const headers = { ...JSON_HEADERS, 'idempotency-key': 'order-7' }
+    assert.equal((await send('/orders?a=1', '{"n":1,"m":2}', headers)).status, 202)
+    assert.equal((await send('/orders?a=1', '{"m":2, "n":1}', headers)).status, 202)
+    for (const [path, body, what] of [
+      ['/orders?a=1', '{"n":2}', 'body'],
+      ['/orders?a=2', '{"n":1,"m":2}', 'query'],
+    ] as const) {
+      const other = await send(path, body, headers)
+      assert.equal(other.status, 422)
+      assert.equal(other.body.error?.code, 'TPT_KEY_REUSED')
+      assert.match(other.body.error?.message ?? '', new RegExp(`another ${what} at first`))
+    }
+    assert.equal(emitted.length, 1)
   })
 
   test('G9: a body as large as the trigger allows, not a byte more', async () => {
@@ -625,6 +642,7 @@ describe('changing and stopping', () => {
     createHttpAdapter({
       server,
       awaitRun: async () => null,
+      findEvent: async () => null,
       secret: () => undefined,
       nowMs: Date.now,
       logger: silentLogger,

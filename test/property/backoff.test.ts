@@ -40,7 +40,7 @@ test('G2: a run that always fails is tried exactly as often as its policy says',
     for (let attempt = 1; ; attempt++) {
       const claim = {
         ...{ runId: 'run_1', functionId: 'f', lease: attempt, attempt, maxAttempts: retry.attempts },
-        ...{ trigger: 0, losses: 0, order: null, event: makeEnvelope() },
+        ...{ trigger: 0, losses: 0, crashes: 0, order: null, event: makeEnvelope() },
       }
       const outcome = decide({ ok: false, lost: false, failure }, claim, retry, random)
       if (outcome.kind === 'dead') return attempt === retry.attempts

@@ -8,7 +8,16 @@ import { makeEnvelope } from '../support/make.ts'
 
 const retry = { attempts: 3, delayMs: 1_000, factor: 2, maxDelayMs: 10_000, jitter: 0.2 }
 const claim = (more: Partial<Claim> = {}): Claim => ({
-  ...{ runId: 'run_1', functionId: 'f', lease: 1, attempt: 1, maxAttempts: 3, trigger: 0, losses: 0 },
+  ...{
+    runId: 'run_1',
+    functionId: 'f',
+    lease: 1,
+    attempt: 1,
+    maxAttempts: 3,
+    trigger: 0,
+    losses: 0,
+    crashes: 0,
+  },
   order: null,
   event: makeEnvelope(),
   ...more,
@@ -40,6 +49,13 @@ describe('decide', () => {
     assert.equal(decide(lost, claim({ attempt: 3 }), retry, 0).kind, 'released')
     const shutdown = failed(toFailure(new TappetError('TPT_SHUTDOWN', 'stop')))
     assert.equal(decide(shutdown, claim({ attempt: 3, losses: 99 }), retry, 0).kind, 'released')
+  })
+
+  it('G10: gives up on a run that has ended its process three times by itself, whatever its policy', () => {
+    const crashed = failed(toFailure(new TappetError('TPT_FUNCTION_CRASHED', 'died of SIGSEGV')))
+    const kind = (crashes: number): string =>
+      decide(crashed, claim({ crashes, maxAttempts: 100 }), retry, 0).kind
+    assert.deepEqual([0, 1, 2].map(kind), ['retry', 'retry', 'dead'])
   })
 
   it('gives up on a run under which its process is lost too often', () => {

@@ -3,6 +3,7 @@ import type { Context, FunctionLog, SendOptions } from '../../define/context.ts'
 import { TappetError } from '../../errors.ts'
 import { toMs } from '../../lib/duration.ts'
 import type { HostCalls, HostMessage, LogLevel } from '../runtime.ts'
+import { once } from './once.ts'
 import { storedFile } from './stored-file.ts'
 
 export interface ContextParts {
@@ -33,6 +34,7 @@ export function createContext(parts: ContextParts): Context {
     files: {
       open: async (key) => storedFile(await host.fileInfo(key), (...range) => host.fileRead(...range)),
     },
+    once: (transaction, name) => once(transaction, runId, name),
     send: async (queue, data, options = {}) =>
       host.send(toMessage(queue.queue, data, options), { functionId, runId }),
   }

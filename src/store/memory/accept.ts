@@ -55,6 +55,7 @@ function makeRun(wanted: NewRun, event: NewEvent, state: State): MemoryRun {
     attempt: 0,
     lease: 0,
     losses: 0,
+    crashes: 0,
     worker: null,
     held: headOf(state, wanted) !== undefined,
     place: ++state.lastPlace.value,

@@ -1,5 +1,5 @@
 import type { Job } from '../../queue/queue.ts'
-import { isFinal, mayMove } from '../run-state.ts'
+import { isCrash, isFinal, mayMove } from '../run-state.ts'
 import type { Claim, Outcome, Store } from '../store.ts'
 import { ago, allRuns, type MemoryRun, move, putBack, record, releaseNext, type State } from './state.ts'
 
@@ -51,15 +51,15 @@ function claim(state: State, job: Job, workerId: string): Claim | null {
   const event = state.events.get(run.eventId)
   if (!event) return null
   move(run, 'running', { attempt: run.attempt + 1, lease: run.lease + 1, worker: workerId, startedAt: at })
-  const { id: runId, functionId, lease, attempt, maxAttempts, trigger, losses, orderingKey } = run
+  const { id: runId, functionId, lease, attempt, maxAttempts, trigger, losses, crashes, orderingKey } = run
   const order = orderingKey === null ? null : Buffer.from(orderingKey).toString('hex')
   const { envelope } = event.stored
-  return { runId, functionId, lease, attempt, maxAttempts, trigger, losses, order, event: envelope }
+  return { runId, functionId, lease, attempt, maxAttempts, trigger, losses, crashes, order, event: envelope }
 }
 
 function end(run: MemoryRun, outcome: Outcome, at: Date): void {
   const failure = 'failure' in outcome ? outcome.failure : null
-  const common = { worker: null, failure, dueAt: at }
+  const common = { worker: null, failure, dueAt: at, crashes: run.crashes + Number(isCrash(outcome)) }
   switch (outcome.kind) {
     case 'completed':
       return move(run, 'completed', { ...common, result: outcome.result ?? null, finishedAt: at })

@@ -12,6 +12,7 @@ export interface MemoryRun extends Mutable<Run> {
   queuedAt: Date | null
   /** Due later than it was made, on purpose. */
   delayed: boolean
+  crashes: number
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }

@@ -122,6 +122,7 @@ function replay(state: State, runId: string): readonly Job[] | null {
     ...order,
     attempt: 0,
     losses: 0,
+    crashes: 0,
     dueAt: at,
     queuedAt: at,
     finishedAt: null,

@@ -88,7 +88,7 @@ function footer(installer: string, runtime: string): string {
 --   grant <the owner of your tables> to ${installer};   -- it puts triggers on them
 --   For each role of yours that sends messages in SQL:
 --   grant usage on schema tappet to <role>; grant execute on function tappet.send(text, json, text, interval),
---     tappet.send(text, jsonb, text, interval), tappet.send(text, text, text, interval) to <role>;`
+--     tappet.send(text, jsonb, text, interval), tappet.send(text, text, text, interval), tappet.once(text, text) to <role>;`
 }
 
 function literal(identifier: string): string {

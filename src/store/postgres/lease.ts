@@ -2,6 +2,7 @@ import type { Pool, PoolClient } from 'pg'
 import type { Job } from '../../queue/queue.ts'
 import type { Claim, Finish, Lease, WorkerInfo } from '../store.ts'
 import { fingerprintOf } from '../fingerprint.ts'
+import { isCrash } from '../run-state.ts'
 import { inOrder, type Order, release } from './order.ts'
 import { query } from './pool.ts'
 import { type ClaimRow, type JobRow, toClaim, toJob } from './rows.ts'
@@ -23,9 +24,9 @@ const CLAIM = `
        set state = 'running', attempt = attempt + 1, lease = lease + 1, worker = $3, started_at = now()
       from wanted w where w.id = r.id
     returning r.id, r.event, r.function_id, r.lease, r.attempt, r.max_attempts, r.trigger, r.losses,
-              r.ordering_key
+              r.crashes, r.ordering_key
   )
-  select t.id, t.function_id, t.lease, t.attempt, t.max_attempts, t.trigger, t.losses,
+  select t.id, t.function_id, t.lease, t.attempt, t.max_attempts, t.trigger, t.losses, t.crashes,
          encode(t.ordering_key, 'hex') as order,
          e.event_id, e.source, e.type, e.subject, e.time, e.payload, set_config('synchronous_commit', 'off', true)
     from taken t join tappet.events e on e.id = t.event`
@@ -52,8 +53,8 @@ export async function claimAll(
 const FINISH = `
   with outcome as (
     select * from unnest($1::text[], $2::int[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::boolean[],
-                         $9::text[])
-      as o(id, lease, kind, delay_ms, result, failure, version, loss, fingerprint)
+                         $9::text[], $10::boolean[])
+      as o(id, lease, kind, delay_ms, result, failure, version, loss, fingerprint, crash)
   ), held as (
     select r.id, r.worker from tappet.runs r join outcome o on o.id = r.id
      where r.lease = o.lease and r.state = 'running' order by r.id for update of r
@@ -62,7 +63,7 @@ const FINISH = `
        set state = case o.kind when 'completed' then 'completed' when 'dead' then 'dead'
                                when 'retry' then 'retrying' else 'queued' end,
            attempt = r.attempt - (o.kind = 'released')::int,
-           losses = r.losses + o.loss::int,
+           losses = r.losses + o.loss::int, crashes = r.crashes + o.crash::int,
            due_at = now() + o.delay_ms * interval '1 ms',
            queued_at = case when o.kind = 'released' then now() else r.queued_at end,
            finished_at = case when o.kind in ('completed', 'dead') then now() end,
@@ -91,6 +92,7 @@ export async function finishAll(pool: Pool | PoolClient, finishes: readonly Fini
     finishes.map(({ outcome }) =>
       outcome.kind === 'retry' || outcome.kind === 'dead' ? fingerprintOf(outcome.failure) : null,
     ),
+    finishes.map(({ outcome }) => isCrash(outcome)),
   ])
   const ended = new Set(rows.map(({ id }) => id))
   return finishes.map(({ runId }) => ended.has(runId))

@@ -4,7 +4,7 @@ import { inOrder, type Order, orderOf, release } from './order.ts'
 import { query } from './pool.ts'
 import { type JobRow, toJob } from './rows.ts'
 
-const AGAIN = `state = 'queued', attempt = 0, losses = 0, due_at = now(), queued_at = now(), finished_at = null, failure = null,
+const AGAIN = `state = 'queued', attempt = 0, losses = 0, crashes = 0, due_at = now(), queued_at = now(), finished_at = null, failure = null,
     fingerprint = null`
 
 const REPLAY = `

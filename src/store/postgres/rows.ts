@@ -45,12 +45,13 @@ export interface ClaimRow extends JobRow, EventRow {
   readonly max_attempts: number
   readonly trigger: number
   readonly losses: number
+  readonly crashes: number
   readonly order: string | null
 }
 
 export function toClaim(row: ClaimRow): Claim {
-  const { attempt, max_attempts: maxAttempts, trigger, losses, order } = row
-  return { ...toJob(row), attempt, maxAttempts, trigger, losses, order, event: toEnvelope(row) }
+  const { attempt, max_attempts: maxAttempts, trigger, losses, crashes, order } = row
+  return { ...toJob(row), attempt, maxAttempts, trigger, losses, crashes, order, event: toEnvelope(row) }
 }
 
 export interface RunRow extends JobRow {

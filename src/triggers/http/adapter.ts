@@ -1,9 +1,11 @@
 import type { HttpReply, HttpRequest, HttpServer } from '../../api/server.ts'
 import { TappetError } from '../../errors.ts'
+import type { Envelope } from '../../events/envelope.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Accepted, AwaitRun, Emit, Subscription, TriggerAdapter, TriggerProblem } from '../trigger.ts'
 import type { HttpTrigger } from './declare.ts'
 import { receive } from './receive.ts'
+import { checkSame } from './reused-key.ts'
 import { sendAccepted, sendEnd, sendError } from './respond.ts'
 import { buildRouter, type Match, type Route } from './router.ts'
 import type { SecretOf } from './verify.ts'
@@ -13,6 +15,8 @@ export interface HttpAdapterDeps {
   /** Not listening yet: the adapter adds its route to it. Whoever made it listens and closes it. */
   readonly server: HttpServer
   readonly awaitRun: AwaitRun
+  /** An event as it is stored, by its id in the ledger; null when it is not kept any more. */
+  readonly findEvent: (eventId: string) => Promise<Envelope | null>
   /** The value of an environment variable. */
   readonly secret: SecretOf
   /** By the database's clock. */
@@ -30,7 +34,7 @@ export interface HttpAdapterDeps {
  * only after `emit` has resolved. A caller who goes away does not stop the run.
  */
 export function createHttpAdapter(deps: HttpAdapterDeps): TriggerAdapter<HttpTrigger> {
-  const { server, secret, nowMs, logger, stopGraceMs = 5_000 } = deps
+  const { server, secret, findEvent, nowMs, logger, stopGraceMs = 5_000 } = deps
   const waiting = createWaiting(deps.awaitRun, logger)
   const emitting = new Set<Promise<Accepted>>()
   let state: 'new' | 'open' | 'stopped' = 'new'
@@ -45,8 +49,10 @@ export function createHttpAdapter(deps: HttpAdapterDeps): TriggerAdapter<HttpTri
     const received = await receive(request, match, await nowMs())
     if (received.kind === 'challenge') return reply.type('text/plain').send(received.text)
     if (state !== 'open') throw refusal(state)
-    const { event, aliases } = received
-    return answer(reply, match.route, await track(emit(event, [match.route.subscription], { aliases })))
+    const { event, aliases, byKey } = received
+    const accepted = await track(emit(event, [match.route.subscription], { aliases }))
+    if (byKey && accepted.duplicate) await checkSame(event, accepted.eventId, findEvent)
+    return answer(reply, match.route, accepted)
   })
 
   async function track(accepting: Promise<Accepted>): Promise<Accepted> {

@@ -9,6 +9,8 @@ export interface Identity {
   readonly id: string
   /** Further names of the same event. */
   readonly aliases: readonly string[]
+  /** The id is the `Idempotency-Key`: the same one with something else is a mistake. */
+  readonly byKey: boolean
 }
 
 export interface Identified {
@@ -33,8 +35,10 @@ export function identify(request: Identified): Identity {
   const { scheme, headers, body } = request
   const hash = `sha256:${sha256(body)}`
   const signed = clean(scheme === null ? undefined : SENT_IDS[scheme](request))
-  if (scheme === 'github' || scheme === 'shopify') return { id: signed ?? hash, aliases: [hash] }
-  return { id: signed ?? chosen(headers), aliases: [] }
+  if (scheme === 'github' || scheme === 'shopify')
+    return { id: signed ?? hash, aliases: [hash], byKey: false }
+  const byKey = signed === null && headers['idempotency-key'] !== undefined
+  return { id: signed ?? chosen(headers), aliases: [], byKey }
 }
 
 /** Where each sender writes its own id. */

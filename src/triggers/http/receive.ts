@@ -8,7 +8,13 @@ import type { Found } from './router.ts'
 import { signsBody, type Verifier } from './verify.ts'
 
 export type Received =
-  | { readonly kind: 'event'; readonly event: HttpEvent; readonly aliases: readonly string[] }
+  | {
+      readonly kind: 'event'
+      readonly event: HttpEvent
+      readonly aliases: readonly string[]
+      /** Its id is the sender's `Idempotency-Key`. */
+      readonly byKey: boolean
+    }
   /** Slack asks whether we are there; it wants this text back and nothing to run. */
   | { readonly kind: 'challenge'; readonly text: string }
 
@@ -29,9 +35,9 @@ export async function receive(
   const challenge = scheme === 'slack' ? challengeOf(content.data) : null
   if (challenge !== null) return { kind: 'challenge', text: challenge }
 
-  const { id, aliases } = identify({ scheme, headers, body, data: content.data })
+  const { id, aliases, byKey } = identify({ scheme, headers, body, data: content.data })
   const event = normalize(trigger, { url: request.raw.url ?? '/', params, headers, content }, { id, nowMs })
-  return { kind: 'event', event, aliases }
+  return { kind: 'event', event, aliases, byKey }
 }
 
 /** What is signed is what travels; to decompress before checking would be work for strangers. */
