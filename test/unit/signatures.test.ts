@@ -345,16 +345,28 @@ describe('the id of an event', () => {
 
   test('is what the sender signed', () => {
     const key = { 'idempotency-key': 'mine' }
-    assert.deepEqual(of('standard', { 'webhook-id': 'msg_1', ...key }), { id: 'msg_1', aliases: [] })
-    assert.deepEqual(of('standard', { 'svix-id': 'msg_2' }), { id: 'msg_2', aliases: [] })
-    assert.deepEqual(of('stripe', key, { id: 'evt_9' }), { id: 'evt_9', aliases: [] })
-    assert.deepEqual(of('slack', key, { event_id: 'Ev1' }), { id: 'Ev1', aliases: [] })
+    assert.deepEqual(of('standard', { 'webhook-id': 'msg_1', ...key }), {
+      id: 'msg_1',
+      aliases: [],
+      byKey: false,
+    })
+    assert.deepEqual(of('standard', { 'svix-id': 'msg_2' }), { id: 'msg_2', aliases: [], byKey: false })
+    assert.deepEqual(of('stripe', key, { id: 'evt_9' }), { id: 'evt_9', aliases: [], byKey: false })
+    assert.deepEqual(of('slack', key, { event_id: 'Ev1' }), { id: 'Ev1', aliases: [], byKey: false })
   })
 
   test('has the body as a second name where the sender’s id is not signed', () => {
-    assert.deepEqual(of('github', { 'x-github-delivery': 'd-1' }), { id: 'd-1', aliases: [hash] })
-    assert.deepEqual(of('shopify', { 'x-shopify-webhook-id': 'w-1' }), { id: 'w-1', aliases: [hash] })
-    assert.deepEqual(of('github', {}), { id: hash, aliases: [hash] })
+    assert.deepEqual(of('github', { 'x-github-delivery': 'd-1' }), {
+      id: 'd-1',
+      aliases: [hash],
+      byKey: false,
+    })
+    assert.deepEqual(of('shopify', { 'x-shopify-webhook-id': 'w-1' }), {
+      id: 'w-1',
+      aliases: [hash],
+      byKey: false,
+    })
+    assert.deepEqual(of('github', {}), { id: hash, aliases: [hash], byKey: false })
   })
 
   test('is the Idempotency-Key, up to 255 visible characters', () => {
