@@ -124,31 +124,6 @@ async function writeAll(
   )
 }
 
-let runner: Promise<string> | undefined
-
-/** The file that runners start with. Run from source, it is bundled first, beside the packages that it may need. */
-export function runnerFile(): Promise<string> {
-  return (runner ??= SOURCE ? bundleRunner() : Promise.resolve(beside('./runner/main.js')))
-}
-
-async function bundleRunner(): Promise<string> {
-  const path = beside('../../node_modules/.cache/tappet/runner.mjs')
-  const { outputFiles } = await build({
-    ...OPTIONS,
-    entryPoints: [beside('./runner/main.ts')],
-    outfile: path,
-  })
-  const [output] = outputFiles
-  if (!output) throw new Error('expected a bundle of the runner, got none')
-  await mkdir(dirname(path), { recursive: true })
-  await writeWhole(path, output.contents)
-  return path
-}
-
-function beside(path: string): string {
-  return fileURLToPath(new URL(path, import.meta.url))
-}
-
 /** A file that is there is left alone if it is whole: a power cut may have left its name without its content. */
 async function keepWhole(path: string, contents: Uint8Array): Promise<void> {
   const found = await readFile(path).catch(() => null)

@@ -1,6 +1,6 @@
 import { type Failure, toFailure } from '../errors.ts'
 import { decodeJson, FRAME, type Frame } from './frames.ts'
-import { type Program, runnerProgram, type RunnerProcess, startRunner } from './runner-process.ts'
+import { type RunnerProcess, startRunner } from './runner-process.ts'
 
 /** What a bundle says of itself, or why it cannot. */
 export type Described =
@@ -28,27 +28,24 @@ const ALONE_AT_ONCE = 4
 export function createDescriber({ root, environment, deadlineMs = 10_000 }: DescriberOptions): Describe {
   const known = new Map<string, Described>()
 
-  const describeAlone = async (program: Program, bundle: string): Promise<Described> => {
-    const process = openDescribing(program, root, environment)
+  const describeAlone = async (bundle: string): Promise<Described> => {
+    const process = openDescribing(root, environment)
     const described = await process.describe(bundle, deadlineMs)
     process.close()
     return described ?? { kind: 'failed', failure: await process.failure(deadlineMs), final: process.hung() }
   }
 
   /** All in one process, as long as it lives; then in another. Leaves out those during which a process died or hung. */
-  const describeTogether = async (
-    program: Program,
-    bundles: readonly string[],
-  ): Promise<Map<string, Described>> => {
+  const describeTogether = async (bundles: readonly string[]): Promise<Map<string, Described>> => {
     const found = new Map<string, Described>()
-    let process = openDescribing(program, root, environment)
+    let process = openDescribing(root, environment)
     for (const bundle of bundles) {
       const described = await process.describe(bundle, deadlineMs * SHARE_IN_COMPANY)
       if (described) {
         found.set(bundle, described)
       } else {
         process.close()
-        process = openDescribing(program, root, environment)
+        process = openDescribing(root, environment)
       }
     }
     process.close()
@@ -56,12 +53,11 @@ export function createDescriber({ root, environment, deadlineMs = 10_000 }: Desc
   }
 
   const describeNew = async (bundles: readonly string[]): Promise<void> => {
-    const program = await runnerProgram()
-    const found = await describeTogether(program, bundles)
+    const found = await describeTogether(bundles)
     const suspects = bundles.filter((bundle) => !found.has(bundle))
     const alone = async (): Promise<void> => {
       for (let bundle = suspects.shift(); bundle !== undefined; bundle = suspects.shift()) {
-        found.set(bundle, await describeAlone(program, bundle))
+        found.set(bundle, await describeAlone(bundle))
       }
     }
     await Promise.all(Array.from({ length: ALONE_AT_ONCE }, alone))
@@ -89,14 +85,10 @@ interface Describing {
   close(): void
 }
 
-function openDescribing(
-  program: Program,
-  root: string,
-  environment: DescriberOptions['environment'],
-): Describing {
+function openDescribing(root: string, environment: DescriberOptions['environment']): Describing {
   let onAnswer: (frame: Frame) => void = () => undefined
   let hung = false
-  const process: RunnerProcess = startRunner(program, {
+  const process: RunnerProcess = startRunner({
     cwd: root,
     environment,
     onFrame: (frame) => frame.type === FRAME.answer && onAnswer(frame),
@@ -121,7 +113,7 @@ function openDescribing(
     async failure(withinMs) {
       if (hung) return toFailure(`its import did not end within ${withinMs / 1_000} s`)
       const { code, signal, error, lastWords } = await process.exited
-      if (error) return toFailure(`no process could be started: ${error.message}`)
+      if (error !== null) return toFailure(`no process is there to import it: ${error}`)
       const how = signal === null ? `exited with code ${code}` : `died of ${signal}`
       return toFailure(`the process ${how} at its import${lastWords === null ? '' : `: ${lastWords}`}`)
     },

@@ -1,5 +1,5 @@
 import { type ErrorCode, type Failure, TappetError, toFailure } from '../errors.ts'
-import type { Exit } from './runner-process.ts'
+import type { Exit } from './supervisor/protocol.ts'
 
 /** How a call to an instance came out. */
 export type Ending =
@@ -39,7 +39,7 @@ export function endingOf({ file, death, loading, calls }: LastState, exit: Exit)
     const message = `${file}: its process did nothing more, with ${calls} runs in it`
     return { kind: 'blocked', failure: failure('TPT_INSTANCE_LOST', message) }
   }
-  if (exit.error) return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', `${file}: ${how}`) }
+  if (exit.error !== null) return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', `${file}: ${how}`) }
   if (loading)
     return { kind: 'failed', failure: failure('TPT_FUNCTION_LOAD', `${file}: ${how} while it loaded`) }
   if (calls > 1) {
@@ -50,7 +50,7 @@ export function endingOf({ file, death, loading, calls }: LastState, exit: Exit)
 }
 
 function describeExit({ code, signal, error, lastWords }: Exit): string {
-  if (error) return `no process could be started: ${error.message}`
+  if (error !== null) return `no process is there to run it: ${error}`
   const how = signal === null ? `exited with code ${code}` : `died of ${signal}`
   return `the process ${how}${lastWords === null ? '' : ` (${lastWords})`}`
 }

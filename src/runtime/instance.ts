@@ -1,7 +1,7 @@
 import type { Failure } from '../errors.ts'
 import { type Death, type Ending, endingOf, lost, notLoaded } from './ending.ts'
 import { decodeJson, encodeJson, FRAME, type Frame } from './frames.ts'
-import { type Program, startRunner } from './runner-process.ts'
+import { startRunner } from './runner-process.ts'
 import type { LoadHeader } from './runner/main.ts'
 import type { LoadedFunction, LogLine } from './runtime.ts'
 
@@ -27,7 +27,6 @@ export interface Call {
 
 export interface InstanceOptions {
   readonly fn: LoadedFunction
-  readonly program: Program
   readonly root: string
   readonly environment: Readonly<Record<string, string>>
   readonly databaseUrl: string
@@ -48,8 +47,8 @@ export interface Reply {
 const END_GRACE_MS = 500
 
 export function startInstance(options: InstanceOptions): Instance {
-  const { fn, program, root: cwd, environment, flags, onOutput } = options
-  const runner = startRunner(program, { cwd, environment, flags, onFrame, onOutput })
+  const { fn, root: cwd, environment, flags, onOutput } = options
+  const runner = startRunner({ cwd, environment, flags, onFrame, onOutput })
   const pings = createPings(() => runner.send(FRAME.ping, 0))
   const calls = createOpenCalls((some) => runner.hold(some))
   let loading = true

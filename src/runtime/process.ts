@@ -8,7 +8,6 @@ import { replyTo } from './host-replies.ts'
 import { type Instance, startInstance } from './instance.ts'
 import { createOutputLog, joinLines } from './output-log.ts'
 import { createPool, type Pool } from './pool.ts'
-import { type Program, runnerProgram } from './runner-process.ts'
 import type {
   Admission,
   FunctionRuntime,
@@ -71,12 +70,12 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
   let wanted: ReadonlySet<string> | null = null
   let closing: Promise<void> | null = null
 
-  const poolOf = (fn: LoadedFunction, program: Program): Pool => {
+  const poolOf = (fn: LoadedFunction): Pool => {
     const name = nameOf(fn)
     const known = pools.get(name)
     if (known) return known
     const pool = createPool({
-      start: () => openInstance(options, fn, program),
+      start: () => openInstance(options, fn),
       ...{ callsPerInstance, maxInstances, idleMs },
     })
     pool.drain(wanted !== null && !wanted.has(name))
@@ -89,10 +88,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
     fn: LoadedFunction,
     how: Wish,
     work: (instance: Instance) => Promise<T>,
-  ): Promise<T | null> => {
-    const program = await runnerProgram()
-    return closing ? null : poolOf(fn, program).use(how, work)
-  }
+  ): Promise<T | null> => (closing ? null : poolOf(fn).use(how, work))
 
   const check = (fn: LoadedFunction, event: Envelope, index: number, how: Wish): Promise<Ending | null> =>
     use(fn, how, (instance) => checkEvent(instance, event, index, how.signal))
@@ -141,11 +137,10 @@ function nameOf({ id, version }: LoadedFunction): string {
   return `${id}@${version}`
 }
 
-function openInstance(options: ProcessRuntimeOptions, fn: LoadedFunction, program: Program): Instance {
+function openInstance(options: ProcessRuntimeOptions, fn: LoadedFunction): Instance {
   const { maxHeapMb, maxResultBytes = DEFAULT_MAX_RESULT_BYTES } = options
   return startInstance({
     fn,
-    program,
     root: options.root,
     environment: options.environment(fn),
     databaseUrl: options.databaseUrl(fn),

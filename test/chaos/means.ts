@@ -45,22 +45,24 @@ export async function redisDo(cluster: Cluster, ...command: readonly [string, ..
   }
 }
 
-/** The functions' processes are children of the workers. */
+/** The functions' processes, and the supervisors that are between them and the workers. */
 export async function runners(cluster: Cluster): Promise<number[]> {
-  const parents = new Set(cluster.nodes.map((one) => one.child().pid))
-  const pids = (await readdir('/proc')).map(Number).filter(Number.isInteger)
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-      return parents.has(parent) ? pid : null
-    }),
-  )
-  return found.filter((pid) => pid !== null)
+  const parents = await parentsOfAll()
+  const workers = new Set(cluster.nodes.map((one) => one.child().pid))
+  const children = [...parents.keys()].filter((pid) => workers.has(parents.get(pid)))
+  const grandchildren = [...parents.keys()].filter((pid) => children.includes(parents.get(pid) ?? 0))
+  return [...children, ...grandchildren]
 }
 
 /** A process and all that it has started; the youngest last. */
 export async function family(pid: number): Promise<number[]> {
+  const parents = await parentsOfAll()
+  const found = [pid]
+  for (const one of found) for (const [child, parent] of parents) if (parent === one) found.push(child)
+  return found
+}
+
+async function parentsOfAll(): Promise<Map<number, number>> {
   const parents = new Map<number, number>()
   for (const name of await readdir('/proc')) {
     const stat = Number.isInteger(Number(name))
@@ -68,9 +70,7 @@ export async function family(pid: number): Promise<number[]> {
       : ''
     if (stat !== '') parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]))
   }
-  const found = [pid]
-  for (const one of found) for (const [child, parent] of parents) if (parent === one) found.push(child)
-  return found
+  return parents
 }
 
 /** Stops a whole server, and lets it go on. */

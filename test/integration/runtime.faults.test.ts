@@ -396,6 +396,15 @@ describe('functions that hurt their process', () => {
       broker.child.kill('SIGKILL')
       await eventually(() => found.every((pid) => !isAlive(pid)), 'no process left')
     })
+
+    test('is over for all when their supervisor is killed; nobody is to blame, and another takes its place', async () => {
+      const running = [run('stays', null), run('faulty', 'spin', never, { alone: true })]
+      const found = await pids(2)
+      process.kill(parentOf(found[0] ?? 0), 'SIGKILL')
+      for (const one of await Promise.all(running)) assert.deepEqual(lossOf(one), ['TPT_INSTANCE_LOST', true])
+      await eventually(() => found.every((pid) => !isAlive(pid)), 'no process left')
+      assert.equal((await run('pid', null)).ok, true)
+    })
   })
 
   /** A process of ours with functions in it; it prints their pids, one line. */
@@ -416,6 +425,10 @@ function codeOf(settled: Settled): string | null {
 
 function lossOf(settled: Settled): [string | null, boolean] {
   return settled.ok ? ['ok', false] : [settled.failure.code, settled.lost]
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
 }
 
 /** A dead process that nobody has waited for is gone, too. */

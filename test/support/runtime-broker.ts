@@ -19,18 +19,23 @@ if (mode === 'idle') {
   console.log(JSON.stringify(children()))
 }
 
+/** The supervisor is our child, and the runners are its children. */
 function children(): number[] {
+  const supervisors = childrenOf(process.pid, /supervisor/)
+  return supervisors.flatMap((pid) => childrenOf(pid, /runner/))
+}
+
+function childrenOf(parent: number, command: RegExp): number[] {
   return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => isRunnerOf(process.pid, name))
+    .filter((name) => /^\d+$/.test(name) && isChildOf(parent, name, command))
     .map(Number)
 }
 
-function isRunnerOf(parent: number, name: string): boolean {
+function isChildOf(parent: number, name: string, command: RegExp): boolean {
   try {
-    const command = readFileSync(`/proc/${name}/cmdline`, 'utf8')
     return (
-      readFileSync(`/proc/${name}/status`, 'utf8').includes(`PPid:\t${parent}\n`) && /runner/.test(command)
+      readFileSync(`/proc/${name}/status`, 'utf8').includes(`PPid:\t${parent}\n`) &&
+      command.test(readFileSync(`/proc/${name}/cmdline`, 'utf8'))
     )
   } catch {
     return false

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { endingOf, type LastState, lost } from '../../src/runtime/ending.ts'
-import type { Exit } from '../../src/runtime/runner-process.ts'
+import type { Exit } from '../../src/runtime/supervisor/protocol.ts'
 
 const state: LastState = { file: 'functions/a.ts', death: null, loading: false, calls: 1 }
 const exit: Exit = { code: 1, signal: null, error: null, lastWords: null }
@@ -21,7 +21,7 @@ const cases: readonly (readonly [string, Partial<LastState>, Partial<Exit>, stri
     'TPT_INSTANCE_LOST',
   ],
   ['stopped', { death: 'shutdown', calls: 2 }, {}, 'lost', 'TPT_SHUTDOWN'],
-  ['never started', { loading: true }, { error: new Error('EAGAIN') }, 'lost', 'TPT_INSTANCE_LOST'],
+  ['never started', { loading: true }, { error: 'EAGAIN' }, 'lost', 'TPT_INSTANCE_LOST'],
 ]
 
 describe('what a call is told when its process is gone', () => {

@@ -1,0 +1,81 @@
+/**
+ * The process that starts and watches the runners, so that the broker does not: to start a process stops a large one for
+ * as long as its memory takes to copy. It hands the socket to a runner on and never sees what is said there. When the
+ * broker is gone, it ends what it has started, and itself.
+ */
+import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { createLineReader } from './lines.ts'
+import type { Exit, FromSupervisor, ToSupervisor } from './protocol.ts'
+
+/** Groups of the runners that are there, by the broker's name for each. */
+const groups = new Map<number, number>()
+
+/** What the dead have said may still be on its way this long. */
+const DRAIN_MS = 200
+
+process.on('message', (message: ToSupervisor) => {
+  if (message.op === 'start') start(message)
+  else killGroup(groups.get(message.id))
+})
+process.once('disconnect', () => {
+  for (const pid of groups.values()) killGroup(pid)
+  process.exit(0)
+})
+// Whoever stops the broker and all that belongs to it means the broker: it ends us when it is done.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+
+function say(message: FromSupervisor, socket?: Socket): void {
+  if (process.connected) process.send?.(message, socket, {}, () => undefined)
+}
+
+function start({ id, command, args, cwd, env }: Extract<ToSupervisor, { op: 'start' }>): void {
+  const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
+  const { pid } = child
+  const [stdout, stderr] = [child.stdout as Readable, child.stderr as Readable]
+  const stdoutLines = createLineReader(stdout, (lines) => say({ event: 'output', id, lines }))
+  const stderrLines = createLineReader(stderr, (lines) => say({ event: 'output', id, lines }))
+  const ended = (exit: Omit<Exit, 'lastWords'>): void =>
+    say({ event: 'ended', id, exit: { ...exit, lastWords: stderrLines.mostTelling() } })
+
+  child.once('error', (error) => {
+    if (pid === undefined) ended({ code: null, signal: null, error: error.message })
+  })
+  if (pid === undefined) return
+  groups.set(id, pid)
+  dieFirst(pid)
+  child.once('exit', (code, signal) => {
+    groups.delete(id)
+    // What it started and left behind holds its pipes open, and has no business to live.
+    killGroup(pid)
+    const timer = setTimeout(() => [stdout, stderr].forEach((pipe) => pipe.destroy()), DRAIN_MS)
+    void Promise.all([stdoutLines.ended, stderrLines.ended]).then(() => {
+      clearTimeout(timer)
+      ended({ code, signal, error: null })
+    })
+  })
+  // A runner speaks when it is spoken to, and the broker speaks when we have let go of the socket. What is sent after
+  // it waits until then.
+  say({ event: 'started', id, pid }, child.stdio[3] as Socket)
+  say({ event: 'handed', id })
+}
+
+/** When the machine is out of memory, a runner is missed least. */
+function dieFirst(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '500')
+  } catch {
+    // Not everywhere.
+  }
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // There is nobody left in it.
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * What a broker and its supervisor say to each other, over the channel that Node opens between a process and its child.
+ * A runner is named by a number that the broker chooses.
+ */
+export type ToSupervisor =
+  | {
+      readonly op: 'start'
+      readonly id: number
+      readonly command: string
+      readonly args: readonly string[]
+      readonly cwd: string
+      readonly env: Readonly<Record<string, string>>
+    }
+  /** SIGKILL to its whole group. */
+  | { readonly op: 'kill'; readonly id: number }
+
+export type FromSupervisor =
+  /** Comes with the socket to it. */
+  | { readonly event: 'started'; readonly id: number; readonly pid: number }
+  /** The supervisor has closed its copy of that socket: nothing that is said on it is lost any more. */
+  | { readonly event: 'handed'; readonly id: number }
+  /** What it wrote to its stdout and stderr past our capture. */
+  | { readonly event: 'output'; readonly id: number; readonly lines: readonly string[] }
+  | { readonly event: 'ended'; readonly id: number; readonly exit: Exit }
+
+export interface Exit {
+  /** Null when a signal ended it, or when it never started. */
+  readonly code: number | null
+  readonly signal: string | null
+  /** Why it never started, or that nobody watched it any more. */
+  readonly error: string | null
+  /** The line of its stderr that says most; null for none. */
+  readonly lastWords: string | null
+}
