@@ -19,6 +19,7 @@ export function listFunctions({ catalog, triggerProblems }: AdminDeps): object {
 function withoutBundle(fn: LoadedFunction): ListedFunction {
   const { id, file, version, triggers, retry, timeoutMs, concurrency, env, database } = fn
   const { hasIdempotencyKey, hasOrderingKey } = fn
+  const { instanceConcurrency, maxInstances, provisioned, memoryMb } = fn
   return {
     id,
     file,
@@ -27,6 +28,7 @@ function withoutBundle(fn: LoadedFunction): ListedFunction {
     retry,
     timeoutMs,
     concurrency,
+    ...{ instanceConcurrency, maxInstances, provisioned, memoryMb },
     env,
     database,
     hasIdempotencyKey,

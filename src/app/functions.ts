@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import type { Config } from '../config.ts'
 import type { Logger } from '../lib/log.ts'
 import { type Catalog, loadCatalog } from '../runtime/catalog.ts'
@@ -27,6 +28,9 @@ export interface FunctionsDeps {
 /** What every process needs to work at all. Everything else must be asked for. */
 const ALWAYS = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_ENV']
 
+/** Each takes 7 MB of its own. */
+const MAX_SPARES = 2
+
 export async function openFunctions({
   config,
   databaseUrl,
@@ -43,15 +47,19 @@ export async function openFunctions({
   const runtime = createProcessRuntime({
     root,
     host,
+    baseEnvironment: pick(ALWAYS),
     environment: (fn) => pick([...ALWAYS, ...fn.env]),
     databaseUrl: (fn) => (fn.database === null ? databaseUrl : (variable(fn.database) ?? '')),
     onLog,
     logger,
     concurrency: config.concurrency,
+    spares: Math.min(MAX_SPARES, availableParallelism()),
+    provision: config.roles.includes('worker'),
   })
   const load = (): Promise<Catalog> => loadCatalog({ root, buildDir: `${stateFolder}/build`, describe })
   let catalog = await load()
   let byId = index(catalog)
+  runtime.retain(catalog.functions)
 
   return {
     runtime,

@@ -35,6 +35,20 @@ export interface FunctionOptions<On extends Triggers = Triggers> {
   readonly timeout?: Duration
   /** Most attempts of this function at once, over the whole cluster. Default: no limit. */
   readonly concurrency?: number
+  /**
+   * Most runs at once in one of its processes. Default 10, which suits functions that wait. 1: each run has a process to
+   * itself while it lasts, and no other run can disturb it.
+   */
+  readonly instanceConcurrency?: number
+  /** Most processes of this function on each worker; runs beyond wait. Default: as many as it takes. */
+  readonly maxInstances?: number
+  /** Processes that each worker keeps ready, even when nothing runs. Default 0: the last ends after an idle minute. */
+  readonly provisioned?: number
+  /**
+   * Most memory of one of its processes, on top of the 45 MB or so of an empty one, in MB, from 32 on. Default 512. Beyond it,
+   * an attempt fails with TPT_OUT_OF_MEMORY.
+   */
+  readonly memory?: number
   /** Events with the same key run once. By default the event's own `source` and `id`. */
   readonly idempotencyKey?: (event: EventOf<On>) => string
   /**

@@ -17,6 +17,11 @@ const MAX_DURATION_MS = 2_147_483_647
 
 const DEFAULT_TIMEOUT_MS = 30_000
 
+const DEFAULT_INSTANCE_CONCURRENCY = 10
+
+/** Default of `memory`, in MB. */
+export const DEFAULT_MEMORY_MB = 512
+
 const DEFAULT_RETRY: ResolvedRetry = {
   attempts: 5,
   delayMs: 1_000,
@@ -45,6 +50,13 @@ const RULES: Readonly<Record<string, Rule>> = {
   retry: { expected: 'false or an object', accepts: (value) => value === false || isRecord(value) },
   timeout: { expected: "like '30s'", accepts: (value) => isDuration(value) && toMs(value) > 0 },
   concurrency: { expected: 'a whole number from 1 on', accepts: isCount },
+  instanceConcurrency: { expected: 'a whole number from 1 on', accepts: isCount },
+  maxInstances: { expected: 'a whole number from 1 on', accepts: isCount },
+  provisioned: { expected: 'a whole number from 0 on', accepts: (value) => value === 0 || isCount(value) },
+  memory: {
+    expected: 'a whole number of MB from 32 on',
+    accepts: (value) => isCount(value) && (value as number) >= 32,
+  },
   idempotencyKey: { expected: 'a function', accepts: (value) => got(value) === 'a function' },
   orderingKey: { expected: 'a function', accepts: (value) => got(value) === 'a function' },
   env: {
@@ -64,6 +76,7 @@ export function readDeclaration({ handler, options, on }: Declaration): Declares
   const problems = [
     ...checkTriggers(on, triggers),
     ...checkOptions(options, ['on', ...Object.keys(RULES)], RULES, ''),
+    ...checkInstances(options),
     ...checkOptions(retry, Object.keys(RETRY_RULES), RETRY_RULES, 'retry.'),
   ]
   if (problems.length > 0) return problems
@@ -75,6 +88,7 @@ export function readDeclaration({ handler, options, on }: Declaration): Declares
     retry: resolveRetry(options.retry === false ? { attempts: 1 } : retry),
     timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : toMs(timeout as Duration),
     concurrency: (concurrency as number | undefined) ?? null,
+    ...resolveInstances(options),
     env: (env as readonly string[] | undefined) ?? [],
     database: (database as string | undefined) ?? null,
     hasIdempotencyKey: options.idempotencyKey !== undefined,
@@ -94,6 +108,28 @@ function checkOptions(
     if (!rule || rule.accepts(value)) return []
     return [`\`${prefix}${name}\` must be ${rule.expected}, got ${got(value)}`]
   })
+}
+
+function checkInstances({ provisioned, maxInstances }: Readonly<Record<string, unknown>>): string[] {
+  if (!isCount(provisioned) || !isCount(maxInstances) || Number(provisioned) <= Number(maxInstances))
+    return []
+  return [
+    `\`provisioned\` must be at most \`maxInstances\`, ${String(maxInstances)}, got ${String(provisioned)}`,
+  ]
+}
+
+function resolveInstances(
+  options: Readonly<Record<string, unknown>>,
+): Pick<LoadedFunction, 'instanceConcurrency' | 'maxInstances' | 'provisioned' | 'memoryMb'> {
+  const { instanceConcurrency, maxInstances, provisioned, memory } = options as Readonly<
+    Record<string, number | undefined>
+  >
+  return {
+    instanceConcurrency: instanceConcurrency ?? DEFAULT_INSTANCE_CONCURRENCY,
+    maxInstances: maxInstances ?? null,
+    provisioned: provisioned ?? 0,
+    memoryMb: memory ?? DEFAULT_MEMORY_MB,
+  }
 }
 
 const EXAMPLE = "a trigger, such as http.post('/orders'), or a list of them"

@@ -20,6 +20,8 @@ export interface LastState {
   readonly file: string
   /** Why we have killed it; null when we have not. */
   readonly death: Death | null
+  /** It has said something: what happened may be the function's doing. */
+  readonly booted: boolean
   /** Its bundle had not been imported yet. */
   readonly loading: boolean
   /** How many were in it. */
@@ -27,7 +29,7 @@ export interface LastState {
 }
 
 /** What the calls in a process are told when it is gone. Only a call that was in it alone can be to blame. */
-export function endingOf({ file, death, loading, calls }: LastState, exit: Exit): Ending {
+export function endingOf({ file, death, booted, loading, calls }: LastState, exit: Exit): Ending {
   const how = describeExit(exit)
   if (death === 'shutdown')
     return { kind: 'lost', failure: failure('TPT_SHUTDOWN', `${file}: its process was stopped`) }
@@ -40,6 +42,8 @@ export function endingOf({ file, death, loading, calls }: LastState, exit: Exit)
     return { kind: 'blocked', failure: failure('TPT_INSTANCE_LOST', message) }
   }
   if (exit.error !== null) return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', `${file}: ${how}`) }
+  if (!booted)
+    return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', `${file}: ${how} before it began`) }
   if (loading)
     return { kind: 'failed', failure: failure('TPT_FUNCTION_LOAD', `${file}: ${how} while it loaded`) }
   if (calls > 1) {

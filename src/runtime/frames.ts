@@ -14,7 +14,7 @@ export interface Frame {
 
 /** Broker → runner below 64, runner → broker from 64 on. */
 export const FRAME = {
-  /** Header: functionId, file, bundle, databaseUrl, maxResultBytes. Answered by READY. */
+  /** Header: functionId, file, bundle, maxResultBytes. Payload: environment, databaseUrl. Answered by READY. */
   load: 1,
   /** Header: runId, attempt, maxAttempts, trigger. Payload: the event. Answered by ANSWER. */
   invoke: 2,

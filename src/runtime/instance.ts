@@ -1,8 +1,10 @@
 import type { Failure } from '../errors.ts'
 import { type Death, type Ending, endingOf, lost, notLoaded } from './ending.ts'
 import { decodeJson, encodeJson, FRAME, type Frame } from './frames.ts'
-import { startRunner } from './runner-process.ts'
-import type { LoadHeader } from './runner/main.ts'
+import { createOpenCalls } from './open-calls.ts'
+import { createProbes, PING } from './pings.ts'
+import type { RunnerHandlers, RunnerProcess } from './runner-process.ts'
+import type { LoadHeader, LoadPayload } from './runner/main.ts'
 import type { LoadedFunction, LogLine } from './runtime.ts'
 
 /** One process with one version of one function in it, and the calls that are in it. */
@@ -11,6 +13,8 @@ export interface Instance {
   call(type: number, header: object, payload: Buffer): Call
   /** Takes further calls: it has loaded or is about to, and nothing is wrong with it. */
   usable(): boolean
+  /** How long its event loop takes to come round, with calls in it; 0 when nothing is known. */
+  lagMs(): number
   /** Kills it as blocked unless it answers within `withinMs`. */
   check(withinMs: number): void
   /** Lets it close what it has open; kills it soon if that takes long. */
@@ -27,11 +31,11 @@ export interface Call {
 
 export interface InstanceOptions {
   readonly fn: LoadedFunction
-  readonly root: string
+  /** Gives the process. */
+  readonly start: (handlers: RunnerHandlers) => RunnerProcess
   readonly environment: Readonly<Record<string, string>>
   readonly databaseUrl: string
   readonly maxResultBytes: number
-  readonly flags: readonly string[]
   readonly onLog: (line: LogLine) => void
   /** What it wrote that belongs to no run. */
   readonly onOutput: (line: string) => void
@@ -47,26 +51,31 @@ export interface Reply {
 const END_GRACE_MS = 500
 
 export function startInstance(options: InstanceOptions): Instance {
-  const { fn, root: cwd, environment, flags, onOutput } = options
-  const runner = startRunner({ cwd, environment, flags, onFrame, onOutput })
-  const pings = createPings(() => runner.send(FRAME.ping, 0))
-  const calls = createOpenCalls((some) => runner.hold(some))
+  const { fn, onOutput } = options
+  let booted = false
   let loading = true
+  const runner = options.start({ onFrame, onOutput })
+  const probes = createProbes((id) => runner.send(FRAME.ping, id))
+  const calls = createOpenCalls((some) => {
+    runner.hold(some)
+    probes.watch(some && !loading)
+  })
   let usable = true
   let death: Death | null = null
   let gone: Ending | null = null
 
   function onFrame(frame: Frame): void {
+    booted = true
     if (frame.type === FRAME.answer) calls.settle(frame.id, toEnding(frame))
     else if (frame.type === FRAME.log) options.onLog(decodeJson(frame.payload) as LogLine)
-    else if (frame.type === FRAME.call) void reply(frame)
-    else if (frame.type === FRAME.pong) pings.answered()
+    else if (frame.type === FRAME.call) void replyTo(frame, runner, options)
+    else if (frame.type === FRAME.pong) probes.answered(frame.id)
     else if (frame.type === FRAME.retire) onRetire()
     else if (frame.type === FRAME.ready) onReady(frame)
   }
   function onReady(frame: Frame): void {
     loading = false
-    if (frame.header.ok === true) return
+    if (frame.header.ok === true) return probes.watch(calls.size() > 0)
     usable = false
     calls.settleAll(notLoaded(fn.file, decodeJson(frame.payload) as Failure))
     runner.kill()
@@ -75,16 +84,11 @@ export function startInstance(options: InstanceOptions): Instance {
     usable = false
     if (calls.size() === 0) void end()
   }
-  async function reply(frame: Frame): Promise<void> {
-    const { ok, payload } = await options.onCall(frame)
-    runner.send(FRAME.reply, frame.id, { ok }, payload)
-  }
-
-  runner.send(FRAME.load, 0, toLoadHeader(options))
+  load(runner, options)
   const exited = runner.exited.then((exit) => {
-    gone = endingOf({ file: fn.file, death, loading, calls: calls.size() }, exit)
+    gone = endingOf({ file: fn.file, death, booted, loading, calls: calls.size() }, exit)
     calls.settleAll(gone)
-    pings.answered()
+    probes.over()
   })
   const kill = (why: Death): Promise<void> => {
     death ??= why
@@ -105,75 +109,35 @@ export function startInstance(options: InstanceOptions): Instance {
     kill,
     end,
     usable: () => usable && gone === null,
+    lagMs: () => (loading || calls.size() === 0 ? 0 : probes.ms()),
     call(type, header, payload) {
       if (gone) return { ended: Promise.resolve(lost(gone)), cancel: () => undefined }
       const { id, ended } = calls.open()
       runner.send(type, id, header, payload)
+      if (!loading) probes.probe()
       return { ended, cancel: (reason) => runner.send(FRAME.cancel, id, {}, encodeJson(reason)) }
     },
     check(withinMs) {
-      if (!gone) pings.ask(withinMs, () => void kill('blocked'))
+      if (!gone) probes.ask(withinMs, () => void kill('blocked'))
     },
   }
 }
 
-interface Pings {
-  /** One question at a time: another joins the one that is under way. */
-  ask(withinMs: number, onSilence: () => void): void
-  answered(): void
-}
-
-function createPings(send: () => void): Pings {
-  let timer: NodeJS.Timeout | null = null
-  return {
-    ask(withinMs, onSilence) {
-      if (timer) return
-      timer = setTimeout(onSilence, withinMs)
-      send()
-    },
-    answered() {
-      clearTimeout(timer ?? undefined)
-      timer = null
-    },
-  }
-}
-
-interface OpenCalls {
-  open(): { readonly id: number; readonly ended: Promise<Ending> }
-  settle(id: number, ending: Ending): void
-  settleAll(ending: Ending): void
-  size(): number
-}
-
-/** `onChange` is told whether there are any. */
-function createOpenCalls(onChange: (some: boolean) => void): OpenCalls {
-  const calls = new Map<number, (ending: Ending) => void>()
-  let lastId = 0
-  const settle = (id: number, ending: Ending): void => {
-    const done = calls.get(id)
-    calls.delete(id)
-    if (calls.size === 0) onChange(false)
-    done?.(ending)
-  }
-  return {
-    settle,
-    open() {
-      const id = (lastId = (lastId + 1) >>> 0)
-      const ended = new Promise<Ending>((resolve) => calls.set(id, resolve))
-      if (calls.size === 1) onChange(true)
-      return { id, ended }
-    },
-    settleAll(ending) {
-      for (const id of [...calls.keys()]) settle(id, ending)
-    },
-    size: () => calls.size,
-  }
+async function replyTo(frame: Frame, runner: RunnerProcess, { onCall }: InstanceOptions): Promise<void> {
+  const { ok, payload } = await onCall(frame)
+  runner.send(FRAME.reply, frame.id, { ok }, payload)
 }
 
 function toEnding({ header, payload }: Frame): Ending {
   return { kind: 'answered', ok: header.ok === true, payload }
 }
 
-function toLoadHeader({ fn, databaseUrl, maxResultBytes }: InstanceOptions): LoadHeader {
-  return { functionId: fn.id, file: fn.file, bundle: fn.bundle, databaseUrl, maxResultBytes }
+function load(runner: RunnerProcess, options: InstanceOptions): void {
+  const { fn, maxResultBytes, environment, databaseUrl } = options
+  const header: LoadHeader = { functionId: fn.id, file: fn.file, bundle: fn.bundle, maxResultBytes }
+  // Secrets are not in a command line, nor in an environment at start: those can be read by others.
+  const payload: LoadPayload = { environment, databaseUrl }
+  // Answered before anything of the function's runs.
+  runner.send(FRAME.ping, PING.boot)
+  runner.send(FRAME.load, 0, header, encodeJson(payload))
 }

@@ -1,4 +1,6 @@
 import type { Instance } from './instance.ts'
+import { createLine } from './line.ts'
+import { createReadiness } from './readiness.ts'
 
 /** The processes of one function version. Gives each call a place in one of them, and keeps them few. */
 export interface Pool {
@@ -22,6 +24,8 @@ export interface PoolOptions {
   readonly start: () => Instance
   readonly callsPerInstance: number
   readonly maxInstances: number
+  /** Kept ready, whether there are calls or not. */
+  readonly minInstances: number
   readonly idleMs: number
 }
 
@@ -32,17 +36,22 @@ interface Place {
   idle: NodeJS.Timeout | null
 }
 
-export function createPool({ start, callsPerInstance, maxInstances, idleMs }: PoolOptions): Pool {
+/** An instance whose event loop takes longer gets no call while another may be started. */
+const LATE_MS = 50
+
+export function createPool(options: PoolOptions): Pool {
+  const { start, callsPerInstance, maxInstances, minInstances, idleMs } = options
   const places = new Set<Place>()
   let draining = false
   let closed = false
 
-  /** The least busy instance, a new one when all are full, or null when there may be no more. */
+  /** The instance that will serve it soonest, a new one when all are full or late, or null when there may be no more. */
   const choose = (alone: boolean): Place | null => {
     const peers = [...places].filter((place) => place.alone === alone && place.instance.usable())
-    const [best] = alone ? [] : peers.toSorted((a, b) => a.calls - b.calls)
-    if (best && best.calls < callsPerInstance) return take(best)
-    return peers.length < maxInstances ? take(open(alone)) : null
+    const best = alone ? null : soonest(peers, callsPerInstance)
+    if (best && best.instance.lagMs() < LATE_MS) return take(best)
+    if (peers.length < maxInstances) return take(open(alone))
+    return best && take(best)
   }
   const open = (alone: boolean): Place => {
     const place: Place = { instance: start(), alone, calls: 0, idle: null }
@@ -51,6 +60,7 @@ export function createPool({ start, callsPerInstance, maxInstances, idleMs }: Po
       places.delete(place)
       clearTimeout(place.idle ?? undefined)
       line.serve()
+      ready.lostOne()
     })
     return place
   }
@@ -67,10 +77,13 @@ export function createPool({ start, callsPerInstance, maxInstances, idleMs }: Po
   const rest = (place: Place): void => {
     const end = (): void => void place.instance.end()
     if (place.alone || draining || !place.instance.usable()) return end()
-    place.idle = setTimeout(end, idleMs)
+    place.idle = setTimeout(() => shared().length > minInstances && end(), idleMs)
     place.idle.unref()
   }
-  const line = createLine(choose)
+  const shared = (): Place[] => [...places].filter((place) => !place.alone && place.instance.usable())
+  const line = createLine<Place>(choose)
+  const missing = (): number => (draining || closed ? 0 : minInstances - shared().length)
+  const ready = createReadiness(missing, () => open(false))
 
   return {
     async use({ alone, signal }, work) {
@@ -85,9 +98,11 @@ export function createPool({ start, callsPerInstance, maxInstances, idleMs }: Po
     drain(wanted) {
       draining = wanted
       for (const place of places) if (draining && place.calls === 0) rest(place)
+      ready.now()
     },
     async close() {
       closed = true
+      ready.stop()
       line.close()
       await Promise.all(
         [...places].map(({ instance, calls }) => (calls === 0 ? instance.end() : instance.kill('shutdown'))),
@@ -97,54 +112,16 @@ export function createPool({ start, callsPerInstance, maxInstances, idleMs }: Po
   }
 }
 
-interface Line {
-  /** Resolves when there is a place; null when the signal aborts first, or the line closes. */
-  join(alone: boolean, signal: AbortSignal): Promise<Place | null>
-  serve(): void
-  close(): void
-  isEmpty(): boolean
+/** The least late, then the least busy of those with room. */
+function soonest(places: readonly Place[], callsPerInstance: number): Place | null {
+  let best: Place | null = null
+  for (const place of places) {
+    if (place.calls >= callsPerInstance) continue
+    if (best === null || worth(place) < worth(best)) best = place
+  }
+  return best
 }
 
-interface Waiting {
-  readonly alone: boolean
-  readonly resolve: (place: Place | null) => void
-  readonly reject: (error: unknown) => void
-}
-
-/** First come, first served; but those that want to be alone hold up nobody else, nor the other way round. */
-function createLine(choose: (alone: boolean) => Place | null): Line {
-  const waiting = new Set<Waiting>()
-  const offer = (next: Waiting): void => {
-    try {
-      const place = choose(next.alone)
-      if (place && waiting.delete(next)) next.resolve(place)
-    } catch (error) {
-      waiting.delete(next)
-      next.reject(error)
-    }
-  }
-  return {
-    join: async (alone, signal) => {
-      let leave = (): void => undefined
-      try {
-        return await new Promise<Place | null>((resolve, reject) => {
-          const entry: Waiting = { alone, resolve, reject }
-          leave = () => void (waiting.delete(entry) && resolve(null))
-          signal.addEventListener('abort', leave, { once: true })
-          waiting.add(entry)
-          offer(entry)
-        })
-      } finally {
-        signal.removeEventListener('abort', leave)
-      }
-    },
-    serve() {
-      for (const next of waiting) offer(next)
-    },
-    close() {
-      for (const { resolve } of waiting) resolve(null)
-      waiting.clear()
-    },
-    isEmpty: () => waiting.size === 0,
-  }
+function worth({ instance, calls }: Place): number {
+  return calls + (instance.lagMs() < LATE_MS ? 0 : 1_000_000)
 }

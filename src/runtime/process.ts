@@ -1,6 +1,7 @@
 import { CODES, type ErrorCode, type Failure, TappetError, toFailure } from '../errors.ts'
 import type { Envelope } from '../events/envelope.ts'
 import type { Logger } from '../lib/log.ts'
+import { type Booter, createBooter } from './boot.ts'
 import type { Ending } from './ending.ts'
 import { decodeJson, encodeJson, FRAME, MAX_FRAME_BYTES } from './frames.ts'
 import { DEFAULT_MAX_RESULT_BYTES } from './handler/result.ts'
@@ -24,24 +25,24 @@ export interface ProcessRuntimeOptions {
   readonly host: HostCalls
   /** All that a function's process sees of the environment. */
   readonly environment: (fn: LoadedFunction) => Readonly<Record<string, string>>
+  /** What all functions see of it: with this, processes can be started before it is known what for. Default: nothing. */
+  readonly baseEnvironment?: Readonly<Record<string, string>>
   /** URL for `ctx.db`; empty for none. */
   readonly databaseUrl: (fn: LoadedFunction) => string
   /** Lines of runs, in the order in which each run wrote them. */
   readonly onLog: (lines: readonly LogLine[]) => void
   /** Gets what functions write outside of any run. */
   readonly logger: Logger
-  /** Calls at once in one process. Default 10. */
-  readonly callsPerInstance?: number
-  /** Processes of one function. Default 4, or as many as `concurrency` takes. */
-  readonly maxInstances?: number
+  /** Processes that wait for a function to run, so that it starts in 2 ms instead of 25. Default 0. */
+  readonly spares?: number
+  /** Whether functions that ask for processes that are kept ready get them. Default true. */
+  readonly provision?: boolean
   /** Calls of one function at once that need not wait for a place. */
   readonly concurrency?: number
   /** A process without a call ends after this long. Default 60 s. */
   readonly idleMs?: number
   /** Largest result of a handler, as JSON. Default 1 MiB, at most 15 MiB. */
   readonly maxResultBytes?: number
-  /** Limit of each process's JavaScript heap. Default: Node's. */
-  readonly maxHeapMb?: number
 }
 
 /** How long a function may take to honour its signal. */
@@ -54,7 +55,7 @@ const ADMIT_MS = 5_000
 /** With room for the rest of its frame. */
 const MAX_RESULT_BYTES = MAX_FRAME_BYTES - 65_536
 
-const DEFAULT_CALLS = 10
+/** Processes of a function that names no limit; more when `concurrency` takes them. */
 const DEFAULT_INSTANCES = 4
 const DEFAULT_IDLE_MS = 60_000
 
@@ -63,9 +64,8 @@ const DEFAULT_IDLE_MS = 60_000
  * to its process (a loop, a leak, an exit) hurts the calls beside it at most, and those are told that it was not them.
  */
 export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRuntime {
-  const { concurrency = 0, callsPerInstance = DEFAULT_CALLS, idleMs = DEFAULT_IDLE_MS } = options
-  const maxInstances =
-    options.maxInstances ?? Math.max(DEFAULT_INSTANCES, Math.ceil(concurrency / callsPerInstance))
+  const { spares = 0, provision = true, baseEnvironment = {} } = options
+  const booter = createBooter({ ...options, spares, baseEnvironment })
   const pools = new Map<string, Pool>()
   let wanted: ReadonlySet<string> | null = null
   let closing: Promise<void> | null = null
@@ -74,10 +74,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
     const name = nameOf(fn)
     const known = pools.get(name)
     if (known) return known
-    const pool = createPool({
-      start: () => openInstance(options, fn),
-      ...{ callsPerInstance, maxInstances, idleMs },
-    })
+    const pool = openPool(options, booter, fn)
     pool.drain(wanted !== null && !wanted.has(name))
     pools.set(name, pool)
     return pool
@@ -125,9 +122,12 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
         pool.drain(!wanted.has(name))
         if (!wanted.has(name) && pool.isEmpty()) pools.delete(name)
       }
+      if (!closing) for (const fn of functions) if (provision && fn.provisioned > 0) poolOf(fn)
     },
     close: () =>
-      (closing ??= Promise.all([...pools.values()].map((pool) => pool.close())).then(() => undefined)),
+      (closing ??= Promise.all([booter.close(), ...[...pools.values()].map((pool) => pool.close())]).then(
+        () => undefined,
+      )),
   }
 }
 
@@ -137,15 +137,26 @@ function nameOf({ id, version }: LoadedFunction): string {
   return `${id}@${version}`
 }
 
-function openInstance(options: ProcessRuntimeOptions, fn: LoadedFunction): Instance {
-  const { maxHeapMb, maxResultBytes = DEFAULT_MAX_RESULT_BYTES } = options
+function openPool(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunction): Pool {
+  const { concurrency = 0, idleMs = DEFAULT_IDLE_MS, provision = true } = options
+  const { instanceConcurrency: callsPerInstance, maxInstances, provisioned } = fn
+  const usual = Math.max(DEFAULT_INSTANCES, provisioned, Math.ceil(concurrency / callsPerInstance))
+  return createPool({
+    start: () => openInstance(options, booter, fn),
+    ...{ callsPerInstance, idleMs },
+    minInstances: provision ? provisioned : 0,
+    maxInstances: maxInstances ?? usual,
+  })
+}
+
+function openInstance(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunction): Instance {
+  const { maxResultBytes = DEFAULT_MAX_RESULT_BYTES } = options
   return startInstance({
     fn,
-    root: options.root,
+    start: (handlers) => booter.start(fn, handlers),
     environment: options.environment(fn),
     databaseUrl: options.databaseUrl(fn),
     maxResultBytes: Math.min(maxResultBytes, MAX_RESULT_BYTES),
-    flags: maxHeapMb === undefined ? [] : [`--max-old-space-size=${maxHeapMb}`],
     onLog: joinLines(options.onLog),
     onOutput: createOutputLog(options.logger, fn.id),
     onCall: (frame) => replyTo(frame, options.host, fn.id),

@@ -15,14 +15,17 @@ export interface RunnerProcess {
   readonly exited: Promise<Exit>
 }
 
-export interface RunnerOptions {
+export interface RunnerHandlers {
+  readonly onFrame: (frame: Frame) => void
+  /** What it wrote to its stdout or stderr past our capture, line by line. */
+  readonly onOutput: (line: string) => void
+}
+
+export interface RunnerOptions extends RunnerHandlers {
   readonly cwd: string
   readonly environment: Readonly<Record<string, string>>
   /** Further flags for Node. */
   readonly flags?: readonly string[]
-  readonly onFrame: (frame: Frame) => void
-  /** What it wrote to its stdout or stderr past our capture, line by line. */
-  readonly onOutput: (line: string) => void
 }
 
 const FLAGS = ['--enable-source-maps', '--no-warnings']

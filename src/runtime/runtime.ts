@@ -18,6 +18,14 @@ export interface LoadedFunction {
   readonly timeoutMs: number
   /** Most attempts at once over the whole cluster; null for no limit. */
   readonly concurrency: number | null
+  /** Most calls at once in one of its processes. */
+  readonly instanceConcurrency: number
+  /** Most processes of it on one worker; null for as many as it takes. */
+  readonly maxInstances: number | null
+  /** Processes that each worker keeps ready. */
+  readonly provisioned: number
+  /** Most memory of one of its processes, on top of what an empty one takes, in MB. */
+  readonly memoryMb: number
   /** Names of the environment variables that its process gets. */
   readonly env: readonly string[]
   /** Name of the environment variable with the URL of `ctx.db`; null for the ledger's database. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -38,7 +38,8 @@ describe('functions that hurt their process', () => {
     data: unknown,
     signal: AbortSignal = never,
     more: Partial<Invocation> = {},
-  ): Promise<Settled> => harness.runtime.run(fn(id), makeInvocation(data, more), signal)
+    declared: Partial<LoadedFunction> = {},
+  ): Promise<Settled> => harness.runtime.run({ ...fn(id), ...declared }, makeInvocation(data, more), signal)
   const restart = async (more: Parameters<typeof startProcesses>[1]): Promise<void> => {
     await harness.close()
     harness = startProcesses(project.root, more)
@@ -146,8 +147,7 @@ describe('functions that hurt their process', () => {
     })
 
     test('for want of memory says so', async () => {
-      await restart({ maxHeapMb: 32 })
-      const settled = await run('faulty', 'memory')
+      const settled = await run('faulty', 'memory', never, {}, { memoryMb: 40 })
       assert.equal(codeOf(settled), 'TPT_FUNCTION_CRASHED')
       assert.match(settled.ok ? '' : settled.failure.message, /SIGABRT.*heap/i)
     })
@@ -252,20 +252,21 @@ describe('functions that hurt their process', () => {
   })
 
   test('as many processes run as the concurrency takes', async () => {
-    await restart({ callsPerInstance: 1, concurrency: 6 })
+    await restart({ concurrency: 6 })
     const stop = new AbortController()
-    const running = Array.from({ length: 6 }, () => run('stays', null, stop.signal))
+    const strict = { instanceConcurrency: 1 }
+    const running = Array.from({ length: 6 }, () => run('stays', null, stop.signal, {}, strict))
     assert.equal(new Set(await pids(6)).size, 6)
     stop.abort(timeout)
     await Promise.all(running)
   })
 
   test('a run that waits for a place has not begun, and is let go by its signal', async () => {
-    await restart({ callsPerInstance: 1, maxInstances: 1 })
     const first = new AbortController()
     const begun: string[] = []
+    const single = { ...fn('stays'), instanceConcurrency: 1, maxInstances: 1 }
     const stay = (name: string, signal: AbortSignal): Promise<Settled> =>
-      harness.runtime.run(fn('stays'), makeInvocation(null), signal, () => begun.push(name))
+      harness.runtime.run(single, makeInvocation(null), signal, () => begun.push(name))
     const running = stay('first', first.signal)
     await pids(1)
     const second = new AbortController()
@@ -276,6 +277,67 @@ describe('functions that hurt their process', () => {
     first.abort(timeout)
     assert.equal(codeOf(await running), 'TPT_TIMEOUT')
     assert.equal((await run('stays', null, AbortSignal.timeout(100))).ok, false)
+  })
+
+  describe('instances', () => {
+    test('a run avoids one whose event loop does not come round', async () => {
+      const controller = new AbortController()
+      const spinning = run('faulty', 'spin', controller.signal)
+      const [pid = 0] = await pids(1)
+      // The first finds out that it is late.
+      const first = run('faulty', 'pid')
+      await eventually(async () => {
+        const settled = await run('faulty', 'pid', AbortSignal.timeout(300))
+        return settled.ok && settled.result !== pid
+      }, 'a run in another process')
+      controller.abort(timeout)
+      await Promise.all([spinning, first])
+    })
+
+    test('a spare adopts a version; another takes its place', async () => {
+      await restart({ spares: 1, environment: () => ({ GREETING: 'hello' }) })
+      const settled = await run('environment', null)
+      const { env, environ } = (settled.ok ? settled.result : {}) as { env: object; environ: string }
+      assert.deepEqual([env, environ], [{ GREETING: 'hello' }, ''])
+      assert.equal((await run('pid', null)).ok, true)
+      // What is read when a process starts must be there then.
+      const options = await run('environment', null, never, {}, { id: 'other', memoryMb: 64 })
+      assert.equal(options.ok, true)
+    })
+
+    test('a spare that was killed fails nobody', async () => {
+      await restart({ spares: 1 })
+      const settled = await run('pid', null)
+      const supervisor = parentOf(settled.ok ? (settled.result as number) : 0)
+      await eventually(() => childrenOf(supervisor).length === 2, 'another spare')
+      for (const pid of childrenOf(supervisor)) process.kill(pid, 'SIGKILL')
+      const after = await run('crowd', null)
+      if (!after.ok) assert.deepEqual(lossOf(after), ['TPT_INSTANCE_LOST', true])
+      await eventually(async () => (await run('crowd', null)).ok, 'a run in a process of its own')
+    })
+
+    test('are kept ready if the function says so, and replaced when they end', async () => {
+      const provisioned = { ...fn('pid'), provisioned: 2 }
+      await restart({ idleMs: 50 })
+      const settled = await run('crowd', null)
+      assert.ok(settled.ok)
+      const supervisor = parentOf((settled.result as { pid: number }).pid)
+      await eventually(() => childrenOf(supervisor).length === 0, 'the idle one to be gone')
+      harness.runtime.retain([provisioned])
+      const ready = await eventually(() => {
+        const found = childrenOf(supervisor)
+        return found.length === 2 ? found : null
+      }, 'two to be ready')
+      const warm = await harness.runtime.run(provisioned, makeInvocation(null), never)
+      assert.ok(warm.ok && ready.includes(warm.result as number))
+      process.kill(ready[0] ?? 0, 'SIGKILL')
+      await eventually(() => {
+        const found = childrenOf(supervisor)
+        return found.length === 2 && !found.includes(ready[0] ?? 0)
+      }, 'another to be ready')
+      harness.runtime.retain([])
+      await eventually(() => childrenOf(supervisor).length === 0, 'none to be left')
+    })
   })
 
   test('a function sees the environment that it is given, and none of ours', async () => {
@@ -428,7 +490,16 @@ function lossOf(settled: Settled): [string | null, boolean] {
 }
 
 function parentOf(pid: number): number {
-  return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  try {
+    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  } catch {
+    return 0
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((pid) => isAlive(pid) && parentOf(pid) === parent)
 }
 
 /** A dead process that nobody has waited for is gone, too. */

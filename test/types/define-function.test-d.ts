@@ -164,3 +164,13 @@ defineFunction({ on: orders, retry: { tries: 3 } }, () => {})
 // @ts-expect-error not a duration
 defineFunction({ on: orders, timeout: '10 minutes' }, () => {})
 defineFunction({ on: orders, retry: false, timeout: '10m', concurrency: 1, env: ['SMTP_URL'] }, () => {})
+
+// processes: how many, how full, how large
+defineFunction(
+  { on: queue('q'), instanceConcurrency: 1, maxInstances: 4, provisioned: 1, memory: 256 },
+  () => null,
+)
+// @ts-expect-error a number of MB
+defineFunction({ on: queue('q'), memory: '256mb' }, () => null)
+// @ts-expect-error a number
+defineFunction({ on: queue('q'), provisioned: true }, () => null)

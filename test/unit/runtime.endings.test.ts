@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { endingOf, type LastState, lost } from '../../src/runtime/ending.ts'
 import type { Exit } from '../../src/runtime/supervisor/protocol.ts'
 
-const state: LastState = { file: 'functions/a.ts', death: null, loading: false, calls: 1 }
+const state: LastState = { file: 'functions/a.ts', death: null, booted: true, loading: false, calls: 1 }
 const exit: Exit = { code: 1, signal: null, error: null, lastWords: null }
 
 const cases: readonly (readonly [string, Partial<LastState>, Partial<Exit>, string, string])[] = [
@@ -12,6 +12,7 @@ const cases: readonly (readonly [string, Partial<LastState>, Partial<Exit>, stri
   ['two calls', { calls: 2 }, {}, 'lost', 'TPT_INSTANCE_LOST'],
   ['at its import, one call', { loading: true }, {}, 'failed', 'TPT_FUNCTION_LOAD'],
   ['at its import, two calls', { loading: true, calls: 2 }, {}, 'failed', 'TPT_FUNCTION_LOAD'],
+  ['before it began', { booted: false, loading: true }, {}, 'lost', 'TPT_INSTANCE_LOST'],
   ['killed for another run', { death: 'timeout' }, {}, 'lost', 'TPT_INSTANCE_LOST'],
   [
     'killed at its import for another run',

@@ -4,7 +4,7 @@
  */
 import { pathToFileURL } from 'node:url'
 import { TappetError } from '../../errors.ts'
-import { encodeJson, FRAME, type Frame } from '../frames.ts'
+import { decodeJson, encodeJson, FRAME, type Frame } from '../frames.ts'
 import { failureOf } from '../handler/failure.ts'
 import { createCalls, type Loaded } from './calls.ts'
 import { openChannel } from './channel.ts'
@@ -17,8 +17,13 @@ export interface LoadHeader {
   readonly functionId: string
   readonly file: string
   readonly bundle: string
-  readonly databaseUrl: string
   readonly maxResultBytes: number
+}
+
+export interface LoadPayload {
+  /** Added to the one that the process was started with. */
+  readonly environment: Readonly<Record<string, string>>
+  readonly databaseUrl: string
 }
 
 const channel = openChannel(onFrame)
@@ -33,7 +38,7 @@ process.on('unhandledRejection', onFault)
 function onFrame(frame: Frame): void {
   switch (frame.type) {
     case FRAME.load:
-      loaded = load(frame.header as unknown as LoadHeader)
+      loaded = load(frame.header as unknown as LoadHeader, decodeJson(frame.payload) as LoadPayload)
       return void report(loaded)
     case FRAME.describe:
       return void describe(frame)
@@ -52,7 +57,11 @@ function onFrame(frame: Frame): void {
   }
 }
 
-async function load({ functionId, file, bundle, databaseUrl, maxResultBytes }: LoadHeader): Promise<Loaded> {
+async function load(
+  { functionId, file, bundle, maxResultBytes }: LoadHeader,
+  { environment, databaseUrl }: LoadPayload,
+): Promise<Loaded> {
+  Object.assign(process.env, environment)
   const module = await importBundle(bundle)
   const definition = module.default
   if (!isDefinition(definition)) {
