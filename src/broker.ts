@@ -131,15 +131,14 @@ async function admit(
   return run
 }
 
+const CODE_IS_BROKEN: readonly string[] = ['TPT_FUNCTION_CRASHED', 'TPT_FUNCTION_LOAD', 'TPT_OUT_OF_MEMORY']
+
 /**
  * Without its key a run would be out of order, so an event that could not be checked is left to its source, which
  * delivers it again. Not if the function's code is broken, which would hold up other events: then the run fails by itself.
  */
 function isOfTheCode(error: unknown): boolean {
-  return (
-    error instanceof TappetError &&
-    (error.code === 'TPT_FUNCTION_CRASHED' || error.code === 'TPT_FUNCTION_LOAD')
-  )
+  return error instanceof TappetError && CODE_IS_BROKEN.includes(error.code)
 }
 
 function invalidEvent(issues: readonly Issue[]): TappetError {

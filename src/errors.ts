@@ -78,6 +78,12 @@ export const CODES = {
     'Read the run’s log, correct the function and replay the run.',
   ),
   TPT_FUNCTION_CRASHED: info('author', true, 500, 'Read the run’s log for what the process said last.'),
+  TPT_OUT_OF_MEMORY: info(
+    'author',
+    true,
+    500,
+    'Raise `memory`, hold less at once, or lower `instanceConcurrency`.',
+  ),
   TPT_FUNCTION_LOAD: info('author', true, 500, 'Run the file by itself, or read the stack.'),
   TPT_RESULT_INVALID: info('author', false, 500, 'Return what JSON can hold, within the size limit.'),
   TPT_INSTANCE_LOST: info(

@@ -7,6 +7,7 @@ import { createSpares } from './spares.ts'
 export interface Boot {
   readonly environment: Readonly<Record<string, string>>
   readonly flags: readonly string[]
+  readonly memoryMb: number
 }
 
 export interface Booter {
@@ -30,7 +31,7 @@ const HEAP_SHARE = 0.75
 const READ_AT_START = /^(NODE_(?!ENV$)|UV_|LD_|DYLD_|MALLOC_|GLIBC_|SSL_|OPENSSL_|LC_|LANG|ICU_|TZ$)/
 
 export function createBooter({ root, spares: count, baseEnvironment, environment }: BooterOptions): Booter {
-  const usual: Boot = { environment: baseEnvironment, flags: flagsFor(DEFAULT_MEMORY_MB) }
+  const usual: Boot = { environment: baseEnvironment, ...memoryOf(DEFAULT_MEMORY_MB) }
   const spares = count > 0 ? createSpares({ count, cwd: root, ...usual }) : null
   return {
     start(fn, handlers) {
@@ -48,11 +49,11 @@ function bootOf(
   environment: Boot['environment'],
 ): Boot {
   const atStart = Object.entries(environment).filter(([name]) => READ_AT_START.test(name))
-  return { environment: { ...base, ...Object.fromEntries(atStart) }, flags: flagsFor(memoryMb) }
+  return { environment: { ...base, ...Object.fromEntries(atStart) }, ...memoryOf(memoryMb) }
 }
 
-function flagsFor(memoryMb: number): string[] {
-  return [`--max-old-space-size=${Math.floor(memoryMb * HEAP_SHARE)}`]
+function memoryOf(memoryMb: number): Pick<Boot, 'flags' | 'memoryMb'> {
+  return { flags: [`--max-old-space-size=${Math.floor(memoryMb * HEAP_SHARE)}`], memoryMb }
 }
 
 function isSame(one: Boot, other: Boot): boolean {

@@ -50,11 +50,18 @@ export function endingOf({ file, death, booted, loading, calls }: LastState, exi
     const message = `${file}: ${how} with ${calls} runs in it`
     return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', message) }
   }
-  return { kind: 'failed', failure: failure('TPT_FUNCTION_CRASHED', `${file}: ${how}`) }
+  const code = isOutOfMemory(exit) ? 'TPT_OUT_OF_MEMORY' : 'TPT_FUNCTION_CRASHED'
+  return { kind: 'failed', failure: failure(code, `${file}: ${how}`) }
 }
 
-function describeExit({ code, signal, error, lastWords }: Exit): string {
+/** We ended it for it, or V8 gave up. */
+function isOutOfMemory({ overMemory, lastWords }: Exit): boolean {
+  return overMemory || /out of memory/i.test(lastWords ?? '')
+}
+
+function describeExit({ code, signal, error, overMemory, lastWords }: Exit): string {
   if (error !== null) return `no process is there to run it: ${error}`
+  if (overMemory) return 'the process took more than its `memory` and was killed'
   const how = signal === null ? `exited with code ${code}` : `died of ${signal}`
   return `the process ${how}${lastWords === null ? '' : ` (${lastWords})`}`
 }

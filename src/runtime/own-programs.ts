@@ -45,6 +45,8 @@ export interface Program {
   readonly command: string
   readonly before: readonly string[]
   readonly after: readonly string[]
+  /** Path of the program that limits a process, if there is one. */
+  readonly prlimit: string | null
 }
 
 let program: Promise<Program> | undefined
@@ -56,17 +58,28 @@ export function runnerProgram(): Promise<Program> {
 
 /** With `setpriv`, a runner dies with its supervisor even when it is too busy to see that its socket has closed. */
 async function findProgram(): Promise<Program> {
-  const file = await ownFile('runner')
+  const [file, prlimit, setpriv] = await Promise.all([
+    ownFile('runner'),
+    findCommand('prlimit', ['--data']),
+    findCommand('setpriv', [...DIE_WITH_PARENT, process.execPath, '--version']),
+  ])
   const node = process.execPath
-  const dieWithParent = ['--pdeathsig', 'KILL', '--']
+  return setpriv === null
+    ? { command: node, before: [], after: [file], prlimit }
+    : { command: setpriv, before: [...DIE_WITH_PARENT, node], after: [file], prlimit }
+}
+
+const DIE_WITH_PARENT = ['--pdeathsig', 'KILL', '--']
+
+/** Its full path, if it is there and takes these arguments: it would be looked for on the PATH of the function. */
+async function findCommand(name: string, args: readonly string[]): Promise<string | null> {
   const run = promisify(execFile)
   try {
-    // By its full path: it would be looked for on the PATH of the function.
-    const { stdout } = await run('sh', ['-c', 'command -v setpriv'], { timeout: 5_000 })
+    const { stdout } = await run('sh', ['-c', `command -v ${name}`], { timeout: 5_000 })
     const command = stdout.trim()
-    await run(command, [...dieWithParent, node, '--version'], { timeout: 5_000 })
-    return { command, before: [...dieWithParent, node], after: [file] }
+    await run(command, args, { timeout: 5_000 })
+    return command
   } catch {
-    return { command: node, before: [], after: [file] }
+    return null
   }
 }

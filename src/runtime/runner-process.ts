@@ -26,21 +26,27 @@ export interface RunnerOptions extends RunnerHandlers {
   readonly environment: Readonly<Record<string, string>>
   /** Further flags for Node. */
   readonly flags?: readonly string[]
+  /** What it may take beyond what it takes when it has started. Default: no limit. */
+  readonly memoryMb?: number
 }
 
 const FLAGS = ['--enable-source-maps', '--no-warnings']
+
+/** A process whose socket has closed ends by itself within this time, or not at all. */
+const CLOSED_MS = 200
 
 /** What the dead have said may still be on its way this long. */
 const DRAIN_MS = 200
 
 /** Asks the supervisor for a process. What is sent before it is there waits for it. */
 export function startRunner(options: RunnerOptions): RunnerProcess {
-  const line = createLine(options, () => kill())
+  const line = createLine(options, { onFirst: () => onBooted(), onFault: () => kill() })
   let watched: Watched | null = null
   let pid: number | null = null
   let held = false
   let killed = false
   let exit: Exit | null = null
+  let prlimit: string | null = null
   let settle: (exit: Exit) => void = () => undefined
   const exited = new Promise<Exit>((resolve) => (settle = resolve))
 
@@ -68,6 +74,9 @@ export function startRunner(options: RunnerOptions): RunnerProcess {
     // It may be about to start.
     if (pid === null) watched?.kill()
   }
+  const onBooted = (): void => {
+    if (options.memoryMb !== undefined) watched?.limit(options.memoryMb, prlimit)
+  }
   const start = async (): Promise<void> => {
     const [{ command, before, after }, { start: startIn }] = await Promise.all([
       runnerProgram(),
@@ -79,7 +88,7 @@ export function startRunner(options: RunnerOptions): RunnerProcess {
     if (killed) watched.kill()
   }
   start().catch((error: unknown) =>
-    watcher.onEnded({ code: null, signal: null, error: String(error), lastWords: null }),
+    watcher.onEnded({ code: null, signal: null, error: String(error), overMemory: false, lastWords: null }),
   )
 
   return {
@@ -105,7 +114,14 @@ interface Line {
 }
 
 /** The socket to a runner, and what waits to be sent on it. */
-function createLine({ onFrame }: RunnerOptions, onFault: () => void): Line {
+interface LineEvents {
+  /** It has said something. */
+  onFirst(): void
+  /** Nothing more can be said on it. */
+  onFault(): void
+}
+
+function createLine({ onFrame }: RunnerOptions, { onFirst, onFault }: LineEvents): Line {
   let socket: Socket | null = null
   let isOpen = false
   let fault: string | null = null
@@ -134,7 +150,8 @@ function createLine({ onFrame }: RunnerOptions, onFault: () => void): Line {
       writer.flush()
       isOpen = true
       for (const bytes of waiting.splice(0)) socket?.write(bytes)
-      socket?.on('data', read)
+      socket?.once('data', onFirst).on('data', read)
+      socket?.once('close', () => setTimeout(onFault, CLOSED_MS).unref())
     },
     hold(held) {
       if (held) socket?.ref()

@@ -15,6 +15,7 @@ export interface SparesOptions {
   readonly cwd: string
   readonly environment: Readonly<Record<string, string>>
   readonly flags: readonly string[]
+  readonly memoryMb: number
 }
 
 interface Spare {

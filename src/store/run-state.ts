@@ -26,9 +26,12 @@ export function mayMove(from: RunState, to: RunState): boolean {
 
 /** Whether a run has ended its process with nobody else in it. */
 export function isCrash(outcome: Outcome): boolean {
-  return (
-    (outcome.kind === 'retry' || outcome.kind === 'dead') && outcome.failure.code === 'TPT_FUNCTION_CRASHED'
-  )
+  return (outcome.kind === 'retry' || outcome.kind === 'dead') && endsProcess(outcome.failure.code)
+}
+
+/** Codes of failures that took the run's process with them, or would have. */
+export function endsProcess(code: string | null): boolean {
+  return code === 'TPT_FUNCTION_CRASHED' || code === 'TPT_OUT_OF_MEMORY'
 }
 
 /** Over, unless a person replays it. */

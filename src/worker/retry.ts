@@ -1,5 +1,6 @@
 import { type Failure, TappetError, toFailure } from '../errors.ts'
 import type { ResolvedRetry, Settled } from '../runtime/runtime.ts'
+import { endsProcess } from '../store/run-state.ts'
 import type { Claim, Outcome } from '../store/store.ts'
 
 /** How often a run's worker or process may be lost under it before it is a dead letter. */
@@ -17,8 +18,7 @@ export function decide(settled: Settled, claim: Claim, retry: ResolvedRetry, ran
 
   const { failure, lost } = settled
   if (lost || NOT_ITS_FAULT.includes(failure.code ?? '')) return releaseOrGiveUp(failure, claim)
-  if (failure.code === 'TPT_FUNCTION_CRASHED' && claim.crashes + 1 >= MAX_CRASHES)
-    return { kind: 'dead', failure }
+  if (endsProcess(failure.code) && claim.crashes + 1 >= MAX_CRASHES) return { kind: 'dead', failure }
   if (!failure.retryable || claim.attempt >= claim.maxAttempts) return { kind: 'dead', failure }
   return {
     kind: 'retry',

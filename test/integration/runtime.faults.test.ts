@@ -62,7 +62,7 @@ describe('functions that hurt their process', () => {
   afterEach(() => harness.close())
 
   describe('a run that does not end', () => {
-    for (const how of ['spin', 'block']) {
+    for (const how of ['spin', 'block', 'command']) {
       test(`is killed a second after its deadline, while another function goes on: ${how}`, async () => {
         await run('pid', null)
         const controller = new AbortController()
@@ -146,10 +146,31 @@ describe('functions that hurt their process', () => {
       assert.deepEqual(lossOf(last), ['TPT_INSTANCE_LOST', true])
     })
 
-    test('for want of memory says so', async () => {
-      const settled = await run('faulty', 'memory', never, {}, { memoryMb: 40 })
-      assert.equal(codeOf(settled), 'TPT_FUNCTION_CRASHED')
-      assert.match(settled.ok ? '' : settled.failure.message, /SIGABRT.*heap/i)
+    for (const how of ['memory', 'map', 'buffers', 'wasm']) {
+      test(`for want of memory says so, and harms nobody: ${how}`, async () => {
+        const other = run('stays', null, AbortSignal.timeout(60_000))
+        const settled = await run('faulty', how, never, {}, { memoryMb: 64, timeoutMs: 60_000 })
+        assert.deepEqual(lossOf(settled), ['TPT_OUT_OF_MEMORY', false])
+        assert.equal((await run('faulty', 'pid')).ok, true)
+        await harness.close()
+        assert.deepEqual(lossOf(await other), ['TPT_SHUTDOWN', true])
+      })
+    }
+
+    test('that has taken too much with several runs in it blames none', async () => {
+      const small = { memoryMb: 64 }
+      const sibling = run('faulty', 'stay', never, {}, small)
+      await pids(1)
+      assert.deepEqual(lossOf(await run('faulty', 'memory', never, {}, small)), ['TPT_INSTANCE_LOST', true])
+      assert.deepEqual(lossOf(await sibling), ['TPT_INSTANCE_LOST', true])
+    })
+
+    test('because it closed its descriptors fails its run', async () => {
+      for (const how of ['close the socket', 'close all']) {
+        assert.deepEqual(lossOf(await run('faulty', how)), ['TPT_FUNCTION_CRASHED', false])
+      }
+      assert.equal((await run('faulty', 'close the output')).ok, true)
+      assert.equal((await run('faulty', 'pid')).ok, true)
     })
 
     test('G10: loses all runs when there are several: any may be to blame', async () => {
@@ -206,6 +227,20 @@ describe('functions that hurt their process', () => {
       await eventually(() => !isAlive(settled.result as number), 'the process to be gone')
       assert.equal((await run('faulty', 'pid')).ok, true)
     })
+  })
+
+  describe('what is left open', () => {
+    for (const [how, what] of [
+      ['leave an interval', 'an interval'],
+      ['leave a child', 'a child process'],
+    ] as const) {
+      test(`is in the run's log, once: ${how}`, async () => {
+        await run('faulty', how)
+        await run('faulty', how)
+        const warnings = harness.logs.filter(({ level }) => level === 'warn').map(({ message }) => message)
+        assert.deepEqual(warnings, [`left open after the function had returned: ${what}`])
+      })
+    }
   })
 
   describe('output', () => {

@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process'
-import { readFileSync, writeSync } from 'node:fs'
+import { execSync, spawn, spawnSync } from 'node:child_process'
+import { closeSync, readFileSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defineFunction, queue } from '../../src/index.ts'
 
@@ -21,6 +21,7 @@ const FAULTS: Readonly<Record<string, (signal: AbortSignal) => unknown>> = {
     for (;;);
   },
   block: () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000),
+  command: () => execSync('sleep 60'),
   exit: () => process.exit(7),
   segfault: () => process.kill(process.pid, 'SIGSEGV') && sleep(5_000),
   abort: () => process.abort(),
@@ -37,6 +38,27 @@ const FAULTS: Readonly<Record<string, (signal: AbortSignal) => unknown>> = {
     return process.pid
   },
   memory: fill,
+  map: fillMap,
+  buffers: fillBuffers,
+  wasm: fillWasm,
+  'close the socket': () => {
+    closeSync(3)
+    return sleep(60_000)
+  },
+  'close the output': () => {
+    closeSync(1)
+    closeSync(2)
+    return process.pid
+  },
+  'close all': () => {
+    for (let fd = 0; fd < 64; fd++) closeQuietly(fd)
+    return sleep(60_000)
+  },
+  'leave an interval': () => {
+    setInterval(() => undefined, 1_000)
+    return process.pid
+  },
+  'leave a child': () => spawn('sleep', ['60']).pid,
 }
 
 export const faulty = defineFunction({ on: queue('faulty') }, async (event, { log, signal }) => {
@@ -58,6 +80,42 @@ function fail(message: string): never {
 function fill(): void {
   const kept: unknown[] = []
   for (;;) kept.push(Array.from({ length: 1_000 }, (_, n) => ({ n })))
+}
+
+function fillMap(): void {
+  const kept = new Map<number, object>()
+  for (let n = 0; ; n++) kept.set(n, { n })
+}
+
+/** Outside of the heap, and in steps small enough to be seen. */
+function fillBuffers(): void {
+  const kept: Buffer[] = []
+  for (;;) kept.push(Buffer.alloc(4 * 1_048_576, 1))
+}
+
+/** What we use of it: its types belong to browsers. */
+declare const WebAssembly: {
+  readonly Memory: new (size: { initial: number; maximum: number }) => {
+    readonly buffer: ArrayBuffer
+    grow(pages: number): void
+  }
+}
+
+function fillWasm(): void {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65_536 })
+  for (;;) {
+    const before = memory.buffer.byteLength
+    memory.grow(64)
+    new Uint8Array(memory.buffer, before).fill(1)
+  }
+}
+
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd)
+  } catch {
+    // It was not open.
+  }
 }
 
 /** How many calls are in this process at once, at most. */

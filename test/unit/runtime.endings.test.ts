@@ -4,11 +4,26 @@ import { endingOf, type LastState, lost } from '../../src/runtime/ending.ts'
 import type { Exit } from '../../src/runtime/supervisor/protocol.ts'
 
 const state: LastState = { file: 'functions/a.ts', death: null, booted: true, loading: false, calls: 1 }
-const exit: Exit = { code: 1, signal: null, error: null, lastWords: null }
+const exit: Exit = { code: 1, signal: null, error: null, overMemory: false, lastWords: null }
 
 const cases: readonly (readonly [string, Partial<LastState>, Partial<Exit>, string, string])[] = [
   ['one call', {}, {}, 'failed', 'TPT_FUNCTION_CRASHED'],
   ['one call, a signal', {}, { code: null, signal: 'SIGSEGV' }, 'failed', 'TPT_FUNCTION_CRASHED'],
+  [
+    'one call, too much memory',
+    {},
+    { code: null, signal: 'SIGKILL', overMemory: true },
+    'failed',
+    'TPT_OUT_OF_MEMORY',
+  ],
+  [
+    'one call, V8 gave up',
+    {},
+    { lastWords: 'FATAL ERROR: heap out of memory' },
+    'failed',
+    'TPT_OUT_OF_MEMORY',
+  ],
+  ['two calls, too much memory', { calls: 2 }, { overMemory: true }, 'lost', 'TPT_INSTANCE_LOST'],
   ['two calls', { calls: 2 }, {}, 'lost', 'TPT_INSTANCE_LOST'],
   ['at its import, one call', { loading: true }, {}, 'failed', 'TPT_FUNCTION_LOAD'],
   ['at its import, two calls', { loading: true, calls: 2 }, {}, 'failed', 'TPT_FUNCTION_LOAD'],

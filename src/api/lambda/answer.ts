@@ -34,6 +34,8 @@ function toError(failure: Failure | null, requestId: string): object {
     return { errorType: 'Sandbox.Timedout', errorMessage: `RequestId: ${requestId} Error: ${message}` }
   if (code === 'TPT_FUNCTION_CRASHED')
     return { errorType: 'Runtime.ExitError', errorMessage: `RequestId: ${requestId} Error: ${message}` }
+  if (code === 'TPT_OUT_OF_MEMORY')
+    return { errorType: 'Runtime.OutOfMemory', errorMessage: `RequestId: ${requestId} Error: ${message}` }
   return {
     errorType: name,
     errorMessage: message,

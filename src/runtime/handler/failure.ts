@@ -3,11 +3,18 @@ import { type Failure, toFailure } from '../../errors.ts'
 /** A thrown value as data, even one whose properties throw when they are read. */
 export function failureOf(thrown: unknown): Failure {
   try {
-    return toFailure(thrown)
+    const failure = toFailure(thrown)
+    return failure.code === null && OUT_OF_MEMORY.test(`${failure.name}: ${failure.message}`)
+      ? { ...failure, code: 'TPT_OUT_OF_MEMORY' }
+      : failure
   } catch {
     return toFailure('a value was thrown that cannot be read')
   }
 }
+
+/** What Node throws when there is no more memory for a buffer or for WebAssembly. */
+const OUT_OF_MEMORY =
+  /^RangeError: .*(allocation failed|could not allocate memory|unable to grow instance memory|out of memory)/i
 
 /** A failure as something to throw, with the name and code it had. */
 export function toError({ name, message, code, retryable }: Failure): Error {

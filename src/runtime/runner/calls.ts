@@ -10,6 +10,7 @@ import { createRunLog, type RunLog } from '../handler/log-line.ts'
 import type { HostCalls, Invocation } from '../runtime.ts'
 import type { Channel } from './channel.ts'
 import type { Database } from './database.ts'
+import { createLeftOpen } from './left-open.ts'
 import { captureOutput } from './output.ts'
 import { shortenStack } from './stack.ts'
 
@@ -41,6 +42,7 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
   const current = new AsyncLocalStorage<Call>()
   const open = new Map<number, Call>()
   const output = captureOutput(() => current.getStore()?.log)
+  const leftOpen = createLeftOpen(() => current.getStore())
 
   const answer = (call: Call, result: Answer): void => {
     if (call.answered) return
@@ -71,12 +73,13 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
 
   return {
     async invoke(frame, loading) {
-      const log = createRunLog(frame.header as unknown as Invocation, (line) =>
-        channel.sendNow(FRAME.log, frame.id, {}, encodeJson(line)),
-      )
-      const call: Call = { id: frame.id, log, abort: new AbortController(), answered: false }
+      const call = openCall(frame, channel)
       open.set(call.id, call)
-      answer(call, await current.run(call, () => run(frame, loading, call)).catch(toAnswer))
+      const findLeftOpen = leftOpen.watch(call, () => open.size === 1)
+      const result = await current.run(call, () => run(frame, loading, call)).catch(toAnswer)
+      const left = call.answered ? null : findLeftOpen()
+      if (left !== null) call.log.write('warn', `left open after the function had returned: ${left}`, null)
+      answer(call, result)
     },
     async admit(frame, loading) {
       const check = async (): Promise<Answer> => {
@@ -105,6 +108,13 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
       return true
     },
   }
+}
+
+function openCall({ id, header }: Frame, channel: Channel): Call {
+  const log = createRunLog(header as unknown as Invocation, (line) =>
+    channel.sendNow(FRAME.log, id, {}, encodeJson(line)),
+  )
+  return { id, log, abort: new AbortController(), answered: false }
 }
 
 function toAnswer(error: unknown): Answer {

@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { createLineReader } from './lines.ts'
+import { createMemoryWatch, type MemoryWatch } from './memory.ts'
 import type { Exit, FromSupervisor, ToSupervisor } from './protocol.ts'
 
 /** Groups of the runners that are there, by the broker's name for each. */
@@ -18,7 +19,8 @@ const DRAIN_MS = 200
 
 process.on('message', (message: ToSupervisor) => {
   if (message.op === 'start') start(message)
-  else killGroup(groups.get(message.id))
+  else if (message.op === 'kill') killGroup(groups.get(message.id))
+  else limit(message)
 })
 process.once('disconnect', () => {
   for (const pid of groups.values()) killGroup(pid)
@@ -26,6 +28,19 @@ process.once('disconnect', () => {
 })
 // Whoever stops the broker and all that belongs to it means the broker: it ends us when it is done.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+
+let memory: MemoryWatch | undefined
+const overMemory = new Set<number>()
+
+function limit({ id, memoryMb, prlimit }: Extract<ToSupervisor, { op: 'limit' }>): void {
+  const pid = groups.get(id)
+  if (pid === undefined) return
+  memory ??= createMemoryWatch(prlimit)
+  memory.limit(pid, memoryMb, () => {
+    overMemory.add(id)
+    killGroup(pid)
+  })
+}
 
 function say(message: FromSupervisor, socket?: Socket): void {
   if (process.connected) process.send?.(message, socket, {}, () => undefined)
@@ -37,8 +52,10 @@ function start({ id, command, args, cwd, env }: Extract<ToSupervisor, { op: 'sta
   const [stdout, stderr] = [child.stdout as Readable, child.stderr as Readable]
   const stdoutLines = createLineReader(stdout, (lines) => say({ event: 'output', id, lines }))
   const stderrLines = createLineReader(stderr, (lines) => say({ event: 'output', id, lines }))
-  const ended = (exit: Omit<Exit, 'lastWords'>): void =>
-    say({ event: 'ended', id, exit: { ...exit, lastWords: stderrLines.mostTelling() } })
+  const ended = (how: Pick<Exit, 'code' | 'signal' | 'error'>): void => {
+    const exit = { ...how, overMemory: overMemory.delete(id), lastWords: stderrLines.mostTelling() }
+    say({ event: 'ended', id, exit })
+  }
 
   child.once('error', (error) => {
     if (pid === undefined) ended({ code: null, signal: null, error: error.message })
@@ -48,6 +65,7 @@ function start({ id, command, args, cwd, env }: Extract<ToSupervisor, { op: 'sta
   dieFirst(pid)
   child.once('exit', (code, signal) => {
     groups.delete(id)
+    memory?.forget(pid)
     // What it started and left behind holds its pipes open, and has no business to live.
     killGroup(pid)
     const timer = setTimeout(() => [stdout, stderr].forEach((pipe) => pipe.destroy()), DRAIN_MS)

@@ -13,6 +13,8 @@ export type ToSupervisor =
     }
   /** SIGKILL to its whole group. */
   | { readonly op: 'kill'; readonly id: number }
+  /** What it may take from now on, beyond what it takes now. */
+  | { readonly op: 'limit'; readonly id: number; readonly memoryMb: number; readonly prlimit: string | null }
 
 export type FromSupervisor =
   /** Comes with the socket to it. */
@@ -29,6 +31,8 @@ export interface Exit {
   readonly signal: string | null
   /** Why it never started, or that nobody watched it any more. */
   readonly error: string | null
+  /** It was ended because it took more memory than it may. */
+  readonly overMemory: boolean
   /** The line of its stderr that says most; null for none. */
   readonly lastWords: string | null
 }

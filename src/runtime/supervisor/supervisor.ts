@@ -16,6 +16,7 @@ export interface Watcher {
 /** A process that was asked for. It may not have started yet. */
 export interface Watched {
   kill(): void
+  limit(memoryMb: number, prlimit: string | null): void
   /** Whether our own process stays alive for it. */
   hold(held: boolean): void
 }
@@ -39,7 +40,13 @@ export async function supervisor(): Promise<Supervisor> {
   return supervisor()
 }
 
-const LOST: Exit = { code: null, signal: null, error: 'its supervisor has ended', lastWords: null }
+const LOST: Exit = {
+  code: null,
+  signal: null,
+  error: 'its supervisor has ended',
+  overMemory: false,
+  lastWords: null,
+}
 
 function open(file: string): Supervisor {
   // In a session of its own: what a terminal sends to ours is not for it.
@@ -75,7 +82,11 @@ function open(file: string): Supervisor {
       watchers.set(id, watcher)
       tell({ op: 'start', id, ...what })
       if (lost) process.nextTick(() => watchers.delete(id) && watcher.onEnded(LOST))
-      return { kill: () => tell({ op: 'kill', id }), hold: (held) => holds.set(id, held) }
+      return {
+        kill: () => tell({ op: 'kill', id }),
+        limit: (memoryMb, prlimit) => tell({ op: 'limit', id, memoryMb, prlimit }),
+        hold: (held) => holds.set(id, held),
+      }
     },
     isLost: () => lost,
   }
