@@ -101,6 +101,42 @@ describe('the roles of `tappet db grants`', () => {
     await admin.query((await project.run(['db', 'grants', '--prefix', prefix])).stdout)
   })
 
+  it('over an installation of one role, all is handed over to the owner', async () => {
+    const other = await testDatabase()
+    const superuser = new pg.Client(other.url)
+    await superuser.connect()
+    try {
+      const migrated = await project.run(['migrate'], { DATABASE_URL: other.url })
+      assert.equal(migrated.code, 0, migrated.stderr)
+      await superuser.query((await project.run(['db', 'grants', '--prefix', prefix])).stdout)
+      const { rows } = await superuser.query(
+        `
+        select 'relation' as what, oid::regclass::text as name from pg_class
+         where relnamespace in ('tappet'::regnamespace, 'tappet_queue'::regnamespace) and relowner <> to_regrole($1)
+        union all select 'routine', oid::regprocedure::text from pg_proc
+         where pronamespace in ('tappet'::regnamespace, 'tappet_queue'::regnamespace) and proowner <> to_regrole($1)
+        union all select 'type', oid::regtype::text from pg_type
+         where typnamespace in ('tappet'::regnamespace, 'tappet_queue'::regnamespace) and typowner <> to_regrole($1)`,
+        [owner],
+      )
+      assert.deepEqual(rows, [])
+      const node = await project.start({ DATABASE_URL: withPassword(other.url, runtime, PASSWORD) }, [
+        'start',
+        '--port',
+        '0',
+        '--role',
+        'http,worker',
+      ])
+      const asked = await fetch(new URL('/asked', node.url), { method: 'POST', body: '{}' })
+      assert.equal(asked.status, 200, (await asked.text()) + node.output())
+      assert.doesNotMatch(node.output(), /permission denied/)
+      assert.equal(await node.stop(), 0)
+    } finally {
+      await superuser.end()
+      await other.drop()
+    }
+  })
+
   it('the run-time role serves all five triggers', async () => {
     app = await project.start({ DATABASE_URL: urlOf(runtime) })
     const asked = await fetch(new URL('/asked', app.url), { method: 'POST', body: '{}' })

@@ -2,8 +2,8 @@ import { escapeIdentifier } from 'pg'
 
 /**
  * SQL that makes three roles and gives each what it needs: an owner that nobody logs in as, an installer that migrates and
- * puts triggers on tables, and the role that `tappet start` runs as. Can be run again. Over
- * an installation of one role it leaves some types with their old owner: `docs/security.md` says what that means.
+ * puts triggers on tables, and the role that `tappet start` runs as. Can be run again, and over an installation that ran as one
+ * role: all that it had is handed over.
  *
  * @param prefix what the names of the roles begin with.
  */
@@ -50,11 +50,18 @@ alter schema tappet owner to ${owner};
 alter schema tappet_queue owner to ${owner};
 do $$ declare statement text; begin
   for statement in
-    select format('alter table %s owner to ${owner}', oid::regclass) from pg_class
-    where relnamespace in ('tappet'::regnamespace, 'tappet_queue'::regnamespace) and relkind in ('r', 'p')
+    select format('alter table %s owner to ${owner}', c.oid::regclass) from pg_class c
+    where relnamespace in ('tappet'::regnamespace, 'tappet_queue'::regnamespace) and relkind in ('r', 'p', 'v', 'm', 'S')
+      -- The sequences of columns go with their tables.
+      and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid
+                       and relkind = 'S' and deptype in ('a', 'i'))
     union all
-    select format('alter function %s owner to ${owner}', oid::regprocedure) from pg_proc
+    select format('alter routine %s owner to ${owner}', oid::regprocedure) from pg_proc
     where pronamespace in ('tappet'::regnamespace, 'tappet_queue'::regnamespace)
+    union all
+    select format('alter type %s owner to ${owner}', t.oid::regtype) from pg_type t left join pg_class c on c.oid = typrelid
+    where typnamespace in ('tappet'::regnamespace, 'tappet_queue'::regnamespace)
+      and (typtype in ('e', 'd', 'r') or (typtype = 'c' and c.relkind = 'c'))
   loop execute statement; end loop;
 end $$;`
 }
