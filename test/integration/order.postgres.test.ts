@@ -109,3 +109,22 @@ test('G5: Postgres refuses a second run of a key that may start, whoever makes i
   )
   await client.end()
 })
+
+test('G5: runs held behind one that somebody ended past us go on', async () => {
+  const [store = assert.fail()] = stores
+  const first = await store.accept(makeEvent({ runs: [makeRun({ orderingKey: 'stuck' })] }))
+  const next = await store.accept(makeEvent({ runs: [makeRun({ orderingKey: 'stuck' })] }))
+  assert.deepEqual(next.jobs, [])
+  const client = new pg.Client(database.url)
+  await client.connect()
+  await client.query(`update tappet.runs set state = 'cancelled', finished_at = now() where id = $1`, [
+    first.runIds[0],
+  ])
+  await client.end()
+  const fresh = createPostgresStore(createPool({ url: database.url, logger: silentLogger, max: 5 }))
+  const jobs: Job[] = []
+  fresh.onReleased((released) => jobs.push(...released))
+  await fresh.reclaim(60_000, 10)
+  await fresh.close()
+  assert.deepEqual(jobs, [{ runId: next.runIds[0], functionId: jobs[0]?.functionId, lease: 0 }])
+})

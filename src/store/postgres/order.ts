@@ -71,3 +71,31 @@ export async function orderOf(pool: Pool, runId: string): Promise<Order | null> 
   const [row] = await query<{ function_id: string; ordering_key: Buffer }>(pool, 'order-of', text, [runId])
   return row ? { functionId: row.function_id, digest: row.ordering_key } : null
 }
+
+/** From key to key by the index, however many runs each holds. */
+const STUCK = `
+  with recursive keys as (
+    (select function_id, ordering_key from tappet.runs where held order by function_id, ordering_key limit 1)
+    union all
+    select n.function_id, n.ordering_key from keys k cross join lateral (
+      select function_id, ordering_key from tappet.runs
+       where held and (function_id, ordering_key) > (k.function_id, k.ordering_key)
+       order by function_id, ordering_key limit 1) n
+  )
+  select function_id, ordering_key from keys k
+   where not exists (
+     select from tappet.runs h
+      where h.function_id = k.function_id and h.ordering_key = k.ordering_key and h.ordering_key is not null
+        and not h.held and h.finished_at is null)
+   limit 100`
+
+/**
+ * Lets go on where runs are held behind none: whoever ended the last one did not know of order, such as a process of an
+ * older version, or a person in SQL.
+ */
+export async function releaseStuck(pool: Pool): Promise<readonly Job[]> {
+  const rows = await query<{ function_id: string; ordering_key: Buffer }>(pool, 'stuck-orders', STUCK)
+  if (rows.length === 0) return []
+  const orders = rows.map(({ function_id: functionId, ordering_key: digest }) => ({ functionId, digest }))
+  return inOrder(pool, orders, async (client) => (await release(client, orders)).jobs)
+}

@@ -7,6 +7,7 @@ import type { Job } from '../../queue/queue.ts'
 import type { Acceptance, Claim, Finish, NewEvent, Ping, Store } from '../store.ts'
 import { acceptAll, acceptInOrder, acceptNamed } from './accept.ts'
 import { isOrdered } from './insert.ts'
+import { releaseStuck } from './order.ts'
 import { beat, claimAll, disown, finishAll, finishInOrder, leave } from './lease.ts'
 import * as people from './people.ts'
 import { isBadValue, query, toStoreError } from './pool.ts'
@@ -22,6 +23,8 @@ interface ClaimItem {
   readonly workerId: string
 }
 
+const UNSTICK_EVERY_MS = 60_000
+
 /** The ledger in Postgres. Concurrent calls share a statement and its commit; the pool is the store's from now on. */
 export function createPostgresStore(pool: Pool): Store {
   const finished = new EventEmitter().setMaxListeners(0)
@@ -29,6 +32,7 @@ export function createPostgresStore(pool: Pool): Store {
     if (jobs.length > 0) finished.emit('released', jobs)
   }
   const batchers = createBatchers(pool, released)
+  let unstuckAt = -Infinity
   const batcherOf = ({ order }: Finish) => (order === null ? batchers.finishing : batchers.finishingInOrder)
 
   return {
@@ -54,6 +58,10 @@ export function createPostgresStore(pool: Pool): Store {
     async reclaim(silentMs, maxLosses) {
       const { jobs, released: next } = await sweep.reclaim(pool, silentMs, maxLosses)
       released(next)
+      if (performance.now() - unstuckAt > UNSTICK_EVERY_MS) {
+        unstuckAt = performance.now()
+        released(await releaseStuck(pool))
+      }
       return jobs
     },
     leave: (workerId) => leave(pool, workerId),
