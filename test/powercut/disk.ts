@@ -39,6 +39,30 @@ export async function whatIsMissing(): Promise<string | null> {
   }
 }
 
+/** Several at once, each in a folder of its own name: what lies on one is not flushed by a sync of another. */
+export async function makeDisks<Name extends string>(
+  folder: string,
+  megabytes: Readonly<Record<Name, number>>,
+): Promise<{ readonly paths: Readonly<Record<Name, string>> } & Omit<Disk, 'path'>> {
+  const paths: Partial<Record<Name, string>> = {}
+  const disks: Disk[] = []
+  for (const [name, size] of Object.entries(megabytes) as [Name, number][]) {
+    await mkdir(join(folder, name))
+    const disk = await makeDisk(join(folder, name), size)
+    disks.push(disk)
+    paths[name] = disk.path
+  }
+  const each = async (work: (disk: Disk) => Promise<void>): Promise<void> => {
+    await Promise.all(disks.map(work))
+  }
+  return {
+    paths: paths as Record<Name, string>,
+    cut: () => each((disk) => disk.cut()),
+    restore: () => each((disk) => disk.restore()),
+    remove: () => each((disk) => disk.remove()),
+  }
+}
+
 export async function makeDisk(folder: string, megabytes: number): Promise<Disk> {
   const image = join(folder, 'disk.img')
   const path = join(folder, 'disk')

@@ -38,7 +38,10 @@ export function startLoad({ url, databaseUrl, told, dice }: LoadOptions): Load {
     ['row', (n) => client.query('insert into things values ($1)', [n])],
     ['sql', (n) => client.query(`select tappet.send('sql', json_build_object('n', $1::int))`, [n])],
     ['put', upload('put', put(url))],
+    ['put', upload('put', put(url))],
     ['form', upload('form', form(url))],
+    ['form', upload('form', form(url))],
+    ['tus', upload('tus', tus(url))],
     ['tus', upload('tus', tus(url))],
   ]
   const done = callers.map(async ([kind, offer]) => {

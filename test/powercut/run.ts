@@ -82,8 +82,8 @@ function toReport(trials: ReadonlyMap<Engine, Trial>): string {
 
 ${wrong.length === 0 ? 'Nothing that was acknowledged was lost.' : `**${wrong.length} things are wrong.**`}
 
-The disk is ext4 on a loop device, shut down without a flush of its journal; all processes are killed at that moment. A
-drive's own cache is not part of it.
+The disks are ext4 on loop devices, one for the databases and one for the uploads, shut down without a flush of their
+journals; all processes are killed at that moment. A drive's own cache is not part of it.
 
 | | |
 | --- | --- |

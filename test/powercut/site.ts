@@ -16,6 +16,8 @@ export const KEY = 'powercut-key-of-more-than-twenty-characters'
 export interface SiteOptions {
   /** On the disk whose power is cut. */
   readonly disk: string
+  /** Of the uploads: another disk, or a sync of the ledger would flush them, too. */
+  readonly uploads: string
   /** Of what functions write and processes log: outside of it. */
   readonly outside: string
   readonly engine: 'redis' | 'postgres'
@@ -37,16 +39,19 @@ export interface Site {
 
 /** Makes the project; nothing runs yet. */
 export async function makeSite(options: SiteOptions): Promise<Site> {
-  const { disk, outside, engine, cli, environment, port } = options
+  const { disk, uploads, outside, engine, cli, environment, port } = options
   const project = join(disk, 'project')
   await mkdir(join(project, 'functions'), { recursive: true })
   await mkdir(join(disk, 'redis'), { recursive: true })
+  await mkdir(join(project, '.tappet'), { mode: 0o700 })
+  await mkdir(join(uploads, 'uploads'), { mode: 0o700 })
+  await symlink(join(uploads, 'uploads'), join(project, '.tappet', 'uploads'))
   await symlink(join(REPOSITORY, 'node_modules'), join(project, 'node_modules'))
   for (const [name, text] of Object.entries(functions(join(outside, 'oracle.log'))))
     await writeFile(join(project, 'functions', name), text)
   await writeFile(join(outside, 'oracle.log'), '')
   // It is there before the first cut, whatever becomes of that.
-  await promisify(execFile)('sync', ['-f', disk])
+  for (const path of [disk, uploads]) await promisify(execFile)('sync', ['-f', path])
   const log = openSync(join(outside, 'log'), 'a')
   const launch = (command: string, args: readonly string[], cwd: string): ChildProcess => {
     const env = {

@@ -6,7 +6,7 @@ import pg from 'pg'
 import { rollDice } from '../chaos/dice.ts'
 import { createOracle } from '../chaos/oracle.ts'
 import { createTold, type Told } from '../chaos/told.ts'
-import { type Disk, makeDisk } from './disk.ts'
+import { type Disk, makeDisks } from './disk.ts'
 import { type Kind, KINDS, startLoad } from './load.ts'
 import { KEY, makeSite, type Site } from './site.ts'
 
@@ -34,10 +34,17 @@ export interface Trial {
 /** Load, cut, power back, compare: as often as asked, on one disk whose history goes on. */
 export async function runTrial(options: TrialOptions): Promise<Trial> {
   const folder = await mkdtemp(join(tmpdir(), 'tappet-powercut-'))
-  const disk = await makeDisk(folder, 700)
+  const disk = await makeDisks(folder, { ledger: 700, uploads: 200 })
   const port = 20_000 + Math.floor(Math.random() * 20_000)
   const site = await makeSite({
-    ...{ disk: disk.path, outside: folder, port, engine: options.engine, cli: options.cli },
+    ...{
+      disk: disk.paths.ledger,
+      uploads: disk.paths.uploads,
+      outside: folder,
+      port,
+      engine: options.engine,
+      cli: options.cli,
+    },
     environment: options.environment ?? {},
   })
   const clean = async (): Promise<void> => {
@@ -53,7 +60,8 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
   const interrupted = (): void => void clean().finally(() => process.exit(130))
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
   try {
-    const trial = await cutAgainAndAgain(options, { disk, site, folder })
+    const uploads = disk.paths.uploads
+    const trial = await cutAgainAndAgain(options, { disk, uploads, site, folder })
     if (trial.wrong.length > 0) console.log(`\nthe log of the processes: ${await keepLog()}`)
     return trial
   } catch (error) {
@@ -66,12 +74,17 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
 }
 
 interface Place {
-  readonly disk: Disk
+  readonly disk: Pick<Disk, 'cut' | 'restore'>
+  /** Where the disk of the uploads is. */
+  readonly uploads: string
   readonly site: Site
   readonly folder: string
 }
 
-async function cutAgainAndAgain(options: TrialOptions, { disk, site, folder }: Place): Promise<Trial> {
+async function cutAgainAndAgain(
+  options: TrialOptions,
+  { disk, uploads, site, folder }: Place,
+): Promise<Trial> {
   const { cuts, seed, drainMs = 60_000, onProgress } = options
   const dice = rollDice(seed)
   const told = createTold(KINDS, 200_000)
@@ -96,7 +109,7 @@ async function cutAgainAndAgain(options: TrialOptions, { disk, site, folder }: P
     for (const [key, sha256] of files) wrong.push(...(await compareFile(site.url, key, sha256)))
     await drained(told, oracle, drainMs)
     wrong.push(...told.lost().map((event) => `acknowledged and lost in cut ${cut}: ${event}`))
-    wrong.push(...(await strayFiles(databaseUrl, disk.path)).map((line) => `${line} after cut ${cut}`))
+    wrong.push(...(await strayFiles(databaseUrl, uploads)).map((line) => `${line} after cut ${cut}`))
     onProgress?.(cut, told)
     if (wrong.length > 0) break
   }
@@ -113,8 +126,8 @@ async function compareFile(url: string, key: string, sha256: string): Promise<st
 }
 
 /** Complete files on the disk of which the ledger does not know, or which are not what it says. */
-async function strayFiles(databaseUrl: string, disk: string): Promise<string[]> {
-  const folder = join(disk, 'project', '.tappet', 'uploads', 'files')
+async function strayFiles(databaseUrl: string, uploads: string): Promise<string[]> {
+  const folder = join(uploads, 'uploads', 'files')
   const rows = await query<{ id: string; size: string; sha256: string }>(
     databaseUrl,
     'select id, size, sha256 from tappet.files',

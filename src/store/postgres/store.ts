@@ -32,7 +32,6 @@ export function createPostgresStore(pool: Pool): Store {
     if (jobs.length > 0) finished.emit('released', jobs)
   }
   const batchers = createBatchers(pool, released)
-  let unstuckAt = -Infinity
   const batcherOf = ({ order }: Finish) => (order === null ? batchers.finishing : batchers.finishingInOrder)
 
   return {
@@ -55,15 +54,7 @@ export function createPostgresStore(pool: Pool): Store {
     queued: (after, olderThanMs, limit) => sweep.queued(pool, after, olderThanMs, limit),
     heartbeat: (worker, held) => beat(pool, worker, held),
     disown: (workerId, held) => disown(pool, workerId, held),
-    async reclaim(silentMs, maxLosses) {
-      const { jobs, released: next } = await sweep.reclaim(pool, silentMs, maxLosses)
-      released(next)
-      if (performance.now() - unstuckAt > UNSTICK_EVERY_MS) {
-        unstuckAt = performance.now()
-        released(await releaseStuck(pool))
-      }
-      return jobs
-    },
+    reclaim: createReclaim(pool, released),
     leave: (workerId) => leave(pool, workerId),
     appendLogs: (lines) => read.appendLogs(pool, lines),
 
@@ -100,6 +91,19 @@ export function createPostgresStore(pool: Pool): Store {
       await Promise.all(Object.values(batchers).map((batcher) => batcher.settled()))
       await pool.end()
     },
+  }
+}
+
+function createReclaim(pool: Pool, released: (jobs: readonly Job[]) => void): Store['reclaim'] {
+  let unstuckAt = -Infinity
+  return async (silentMs, maxLosses) => {
+    const { jobs, released: next } = await sweep.reclaim(pool, silentMs, maxLosses)
+    released(next)
+    if (performance.now() - unstuckAt > UNSTICK_EVERY_MS) {
+      unstuckAt = performance.now()
+      released(await releaseStuck(pool))
+    }
+    return jobs
   }
 }
 
