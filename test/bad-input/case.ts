@@ -39,6 +39,12 @@ export function either(reply: Reply, ...statuses: readonly number[]): Told {
   return reply.status < 300 ? accepted(reply) : refused(reply, ...statuses)
 }
 
+/** Refused in whatever words: protocols of others have their own. Never a failure of ours. */
+export function refusedSomehow(reply: Reply): Told {
+  expect(reply.status >= 400 && reply.status < 500, `expected 4xx, got ${reply.text()}`)
+  return REFUSED
+}
+
 export function expect(holds: boolean, otherwise: string): asserts holds {
   if (!holds) throw new Error(otherwise)
 }

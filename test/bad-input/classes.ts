@@ -8,6 +8,13 @@ import { NAMES } from './classes/names.ts'
 import { RESULTS } from './classes/results.ts'
 import { SIGNATURES } from './classes/signatures.ts'
 
+import { CLOUDEVENTS } from './classes/cloudevents.ts'
+import { DECLARATIONS } from './classes/declarations.ts'
+import { FORMS } from './classes/forms.ts'
+import { ROWS } from './classes/rows.ts'
+import { SENDS } from './classes/sends.ts'
+import { SLOW } from './classes/slow.ts'
+import { TUS } from './classes/tus.ts'
 export interface CaseClass {
   readonly name: string
   readonly cases: readonly Case[]
@@ -22,4 +29,11 @@ export const CLASSES: readonly CaseClass[] = [
   { name: 'signatures', cases: SIGNATURES },
   { name: 'github', cases: GITHUB },
   { name: 'results', cases: RESULTS },
+  { name: 'cloudevents', cases: CLOUDEVENTS },
+  { name: 'tus', cases: TUS },
+  { name: 'forms', cases: FORMS },
+  { name: 'rows', cases: ROWS },
+  { name: 'sends', cases: SENDS },
+  { name: 'declarations', cases: DECLARATIONS },
+  { name: 'slow', cases: SLOW },
 ]

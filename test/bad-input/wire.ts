@@ -1,4 +1,4 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 
 export interface Reply {
   readonly status: number
@@ -17,6 +17,8 @@ export interface Request {
   readonly path: string
   readonly headers?: Readonly<Record<string, string | Buffer | readonly string[]>>
   readonly body?: string | Buffer
+  /** The sender's own address. Default 127.0.0.1. */
+  readonly from?: string
 }
 
 const PATIENCE_MS = 60_000
@@ -24,7 +26,7 @@ const PATIENCE_MS = 60_000
 /** One well-framed request, whatever its parts hold, on a connection of its own. */
 export async function send(
   port: number,
-  { method = 'POST', path, headers = {}, body }: Request,
+  { method = 'POST', path, headers = {}, body, from }: Request,
 ): Promise<Reply> {
   const bytes = Buffer.from(body ?? '')
   const lines: Buffer[] = [Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n`)]
@@ -35,6 +37,7 @@ export async function send(
   if (body !== undefined) lines.push(Buffer.from(`Content-Length: ${bytes.length}\r\n`))
   const replies = await sendRaw(port, [Buffer.concat([...lines, Buffer.from('\r\n'), bytes])], {
     head: method === 'HEAD',
+    ...(from !== undefined && { from }),
   })
   const [reply] = replies
   if (!reply) throw new Error('the connection was closed without an answer')
@@ -45,17 +48,20 @@ export interface RawOptions {
   /** After this long without an answer our side of the connection is closed. */
   readonly finishAfterMs?: number
   readonly head?: boolean
+  readonly from?: string
+  /** Between two chunks. Default none. */
+  readonly everyMs?: number
 }
 
 /** Bytes as they are, and every answer until the server closes. */
 export function sendRaw(
   port: number,
   chunks: readonly (string | Buffer)[],
-  { finishAfterMs, head = false }: RawOptions = {},
+  { finishAfterMs, head = false, from = '127.0.0.1', everyMs = 0 }: RawOptions = {},
 ): Promise<readonly Reply[]> {
   return new Promise((resolve, reject) => {
     const got: Buffer[] = []
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from, allowHalfOpen: true })
     const finish = finishAfterMs === undefined ? undefined : setTimeout(() => socket.end(), finishAfterMs)
     const late = setTimeout(() => {
       socket.destroy()
@@ -70,8 +76,16 @@ export function sendRaw(
       clearTimeout(late)
       resolve(parse(Buffer.concat(got), head))
     })
-    for (const chunk of chunks) socket.write(chunk)
+    void drip(socket, chunks, everyMs)
   })
+}
+
+async function drip(socket: Socket, chunks: readonly (string | Buffer)[], everyMs: number): Promise<void> {
+  for (const chunk of chunks) {
+    if (socket.destroyed || socket.writableEnded) return
+    socket.write(chunk)
+    if (everyMs > 0) await new Promise((resolve) => setTimeout(resolve, everyMs))
+  }
 }
 
 function parse(bytes: Buffer, head: boolean): readonly Reply[] {

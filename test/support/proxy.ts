@@ -43,6 +43,8 @@ export async function startProxy(serverUrl: string): Promise<Proxy> {
   let slowness: { readonly delayMs: number; readonly sliceBytes: number } | null = null
   let loss = { share: 0, random: () => 1 }
 
+  const slicing = new WeakSet<Socket>()
+
   const pass = (from: Socket, to: Socket, data: Buffer): void => {
     const how = slowness
     if (how === null) {
@@ -50,13 +52,16 @@ export async function startProxy(serverUrl: string): Promise<Proxy> {
       return
     }
     from.pause()
+    slicing.add(from)
     const slices = Math.ceil(data.length / how.sliceBytes)
     for (let i = 0; i < slices; i++) {
       const slice = data.subarray(i * how.sliceBytes, (i + 1) * how.sliceBytes)
       setTimeout(
         () => {
           if (!to.destroyed) to.write(slice)
-          if (i === slices - 1) from.resume()
+          if (i < slices - 1) return
+          slicing.delete(from)
+          from.resume()
         },
         how.delayMs * Math.min(i + 1, 20),
       )
@@ -74,8 +79,10 @@ export async function startProxy(serverUrl: string): Promise<Proxy> {
       lines.delete(line)
     }
     for (const socket of [client, server]) socket.on('error', end).on('close', end).setNoDelay(true)
-    client.on('drain', () => server.resume())
-    server.on('drain', () => client.resume())
+    // What comes behind slices must not overtake them.
+    const resume = (from: Socket): void => void (slicing.has(from) || from.resume())
+    client.on('drain', () => resume(server))
+    server.on('drain', () => resume(client))
     client.on('data', (data) => {
       if (line.silent) return
       if (loss.share > 0 && loss.random() < loss.share) line.doomed = true

@@ -1,4 +1,4 @@
-import { type Case, REFUSED, refused } from '../case.ts'
+import { type Case, REFUSED, refused, type Told } from '../case.ts'
 import type { Target } from '../target.ts'
 import type { Request } from '../wire.ts'
 
@@ -63,19 +63,27 @@ const ATTEMPTS: Readonly<Record<string, Attempt>> = {
   'a wildcard': () => authorization('Bearer *'),
 }
 
-async function run(target: Target, [method, path]: readonly [string, string], attempt: Attempt) {
+/** Who tries many wrong keys is told to wait: each comes from an address of its own. */
+const addressOf = (n: number): string => `127.1.${Math.floor(n / 250)}.${1 + (n % 250)}`
+
+async function run(
+  target: Target,
+  [method, path]: readonly [string, string],
+  attempt: Attempt,
+  from: string,
+): Promise<Told> {
   const { headers = {}, query = '' } = attempt(target.key)
   const body = method === 'POST' || method === 'PUT' || method === 'PATCH' ? { body: '{}' } : {}
   const typed = { 'content-type': 'application/json', ...headers }
-  const reply = await target.send({ method, path: path + query, headers: typed, ...body })
-  // Who tries many keys is told to wait. Lambda's clients know 403, and have words of their own.
-  if (path.startsWith('/20') && [403, 429].includes(reply.status)) return REFUSED
-  return refused(reply, 401, 429)
+  const reply = await target.send({ method, path: path + query, headers: typed, from, ...body })
+  // Lambda's clients know 403, and have words of their own.
+  if (path.startsWith('/20') && reply.status === 403) return REFUSED
+  return refused(reply, 401)
 }
 
-export const AUTH: readonly Case[] = ROUTES.flatMap((route) =>
-  Object.entries(ATTEMPTS).map(([what, attempt]) => ({
+export const AUTH: readonly Case[] = ROUTES.flatMap((route, r) =>
+  Object.entries(ATTEMPTS).map(([what, attempt], a) => ({
     id: `auth/${route.join(' ')}/${what}`,
-    run: (target) => run(target, route, attempt),
+    run: (target) => run(target, route, attempt, addressOf(r * Object.keys(ATTEMPTS).length + a)),
   })),
 )
