@@ -1,10 +1,13 @@
 import { Agent, request as httpRequest } from 'node:http'
 import type { Cluster } from '../chaos/cluster.ts'
 import type { Kind } from '../chaos/load.ts'
+import { pauseMs } from '../chaos/means.ts'
 import type { Told } from '../chaos/told.ts'
 
 /** What more than the cluster can take did to it. */
 export interface Overload {
+  /** Of such events alone, accepted and run, a second. */
+  readonly peak: number
   readonly perSecond: number
   readonly seconds: number
   readonly offered: number
@@ -18,7 +21,6 @@ export interface Overload {
 }
 
 export interface OverloadOptions {
-  readonly perSecond: number
   readonly seconds: number
   readonly told: Told<Kind>
   /** What all processes use just now, MiB. */
@@ -26,6 +28,11 @@ export interface OverloadOptions {
   readonly onProgress: (offered: number) => void
 }
 
+/** How many times its peak is offered. */
+const TIMES = 3
+const PEAK_MS = 20_000
+const PEAK_CALLERS = 16
+const WAITING_AT_PEAK = 3_000
 const EVENTS_A_REQUEST = 5
 const TICK_MS = 20
 /** What no client would wait for: it counts as no answer. */
@@ -34,10 +41,31 @@ const TIMEOUT_MS = 20_000
 const MOST_OPEN = 4_000
 const SETTLED_POSTS = 10
 
+/** Callers who each wait for their answer, for a while: what comes through. The first half warms up. */
+async function measurePeak(cluster: Cluster, told: Told<Kind>, agent: Agent): Promise<number> {
+  const until = performance.now() + PEAK_MS
+  const call = async (): Promise<void> => {
+    while (performance.now() < until) {
+      while (told.waiting() > WAITING_AT_PEAK) await pauseMs(5)
+      const numbers = Array.from({ length: EVENTS_A_REQUEST }, () => told.offer('batch'))
+      const status = await post(cluster, agent, numbers).catch(() => 'none')
+      if (status === 202) for (const n of numbers) told.acknowledge('batch', n)
+    }
+  }
+  const calls = Promise.all(Array.from({ length: PEAK_CALLERS }, call))
+  await pauseMs(PEAK_MS / 2)
+  const [before, from] = [told.ran().events, performance.now()]
+  await calls
+  return ((told.ran().events - before) * 1_000) / (performance.now() - from)
+}
+
 /** Offers at a fixed rate, whatever the answers: callers who do not wait for each other. */
 export async function overload(cluster: Cluster, options: OverloadOptions): Promise<Overload> {
-  const { perSecond, seconds, told, onProgress } = options
+  const { seconds, told, onProgress } = options
   const agent = new Agent({ keepAlive: true, maxSockets: MOST_OPEN })
+  const peak = await measurePeak(cluster, told, agent)
+  const perSecond = Math.round(peak * TIMES)
+  while (told.waiting() > 0) await pauseMs(50)
   const usualMs = await settledMs(cluster, told, agent)
   const refusals = new Map<string, number>()
   const open = new Set<Promise<void>>()
@@ -65,7 +93,7 @@ export async function overload(cluster: Cluster, options: OverloadOptions): Prom
       const sending = send().finally(() => open.delete(sending))
       open.add(sending)
     }
-    await new Promise((resolve) => setTimeout(resolve, TICK_MS))
+    await pauseMs(TICK_MS)
   }
   const ended = performance.now()
   clearInterval(watching)
@@ -73,7 +101,7 @@ export async function overload(cluster: Cluster, options: OverloadOptions): Prom
   const recoveryMs = performance.now() - ended
   await Promise.all(open)
   agent.destroy()
-  return { perSecond, seconds, offered, accepted, refusals, recoveryMs, peakMiB }
+  return { peak, perSecond, seconds, offered, accepted, refusals, recoveryMs, peakMiB }
 }
 
 /** The median of what ten posts took, one after the other. */

@@ -87,6 +87,7 @@ ${toSeries(soak.samples, warmMinutes(options.minutes))
 
 | | |
 | --- | --- |
+| peak | ${Math.round(overload.peak)} events/s, batches of CloudEvents alone |
 | offered | ${overload.perSecond} events/s for ${overload.seconds} s: ${overload.offered} events |
 | accepted | ${overload.accepted} |
 | refused | ${refused} |

@@ -64,7 +64,7 @@ async function soakOn(cluster: Cluster, options: SoakOptions): Promise<Soak> {
     await drained(told)
     const atRest = await takeSample(cluster, elders, minutes)
     const overloaded = await overload(cluster, {
-      ...{ perSecond: Math.round(peak * 3), seconds: overloadSeconds, told },
+      ...{ seconds: overloadSeconds, told },
       memory: () => memoryOf(cluster),
       onProgress: (offered) => onProgress(`overload: ${offered} offered, ${told.waiting()} waiting`),
     })
