@@ -12,7 +12,8 @@ export type Duration = `${number}${Unit}`
  */
 export function toMs(duration: Duration): number {
   const match = /^(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)$/.exec(duration)
-  if (!match) throw new RangeError(`must be like '30s', got ${JSON.stringify(duration)}`)
+  if (!match)
+    throw new RangeError(`must be like '30s', got ${JSON.stringify(String(duration).slice(0, 100))}`)
   return Math.round(Number(match[1]) * UNITS[match[2] as Unit])
 }
 

@@ -118,7 +118,7 @@ function toBullJob(job: Job): JobJson {
     name: 'run',
     data: JSON.stringify(data),
     timestamp: Date.now(),
-    opts: {},
+    opts: job.first === true ? { lifo: true } : {},
     progress: 0,
     attemptsMade: 0,
     attemptsStarted: 0,

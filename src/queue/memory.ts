@@ -94,7 +94,11 @@ function createLane(): Lane {
     add(job) {
       const id = jobId(job)
       if (waiting.has(id) || active.has(id)) return
-      waiting.set(id, job)
+      const { first, ...rest } = job
+      const behind = first === true ? [...waiting] : []
+      if (first === true) waiting.clear()
+      waiting.set(id, rest)
+      for (const [other, each] of behind) waiting.set(other, each)
       give()
     },
     holds: (job) => waiting.has(jobId(job)) || active.has(jobId(job)),

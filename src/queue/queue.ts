@@ -7,6 +7,8 @@ export interface Job {
   readonly functionId: string
   /** How often the run had been started when the hint was made. A later start makes the hint void. */
   readonly lease: number
+  /** Goes before those that wait: its run had been started once. Told to the queue only; whoever gets the job is not. */
+  readonly first?: boolean
 }
 
 /** The queue's id of a job: one per hand-out of a run, so that a stale job never hides a new one. */

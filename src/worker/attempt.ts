@@ -109,7 +109,7 @@ function isCodeOf(error: unknown, code: ErrorCode): boolean {
 
 function aftermath({ runId, functionId, lease }: Claim, outcome: Outcome): Aftermath {
   if (outcome.kind === 'retry') return { kind: 'due', inMs: outcome.delayMs }
-  if (outcome.kind === 'released') return { kind: 'again', job: { runId, functionId, lease } }
+  if (outcome.kind === 'released') return { kind: 'again', job: { runId, functionId, lease, first: true } }
   return { kind: 'none' }
 }
 

@@ -162,7 +162,7 @@ function createSweeper(
     const jobs = await store.reclaim(silentMs, MAX_LOSSES)
     if (jobs.length === 0) return
     logger.warn({ runs: jobs.length }, 'took runs over from workers that are gone')
-    await queue.add(jobs)
+    await queue.add(jobs.map((job) => ({ ...job, first: true })))
   }
 
   const addMissing = async (stop: AbortSignal): Promise<void> => {

@@ -67,7 +67,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     await Promise.race([ended, pause(GIVE_BACK_MS)])
     await leases.stop()
     const left = await store.leave(id).catch(() => [])
-    await queue.add(left).catch(() => undefined)
+    await queue.add(left.map((job) => ({ ...job, first: true }))).catch(() => undefined)
   }
 
   return {

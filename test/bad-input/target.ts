@@ -49,6 +49,8 @@ export async function startTarget(): Promise<Target> {
   await mkdir(join(sandbox, 'tmp'))
   const project = await makeProject(FUNCTIONS, sandbox)
   const monitor = join(sandbox, 'monitor.sock')
+  const applied = await project.run(['db', 'apply'], { ...SECRETS, DATABASE_URL: postgres.url })
+  if (applied.code !== 0) throw new Error(applied.stderr)
   const running = await project.start({
     ...SECRETS,
     LOG_LEVEL: 'warn',

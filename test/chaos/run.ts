@@ -20,6 +20,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     only: { type: 'string', multiple: true },
     gap: { type: 'string', default: '150' },
+    waiting: { type: 'string', default: '15000' },
     release: { type: 'boolean', default: false },
     'self-test': { type: 'boolean', default: false },
     report: { type: 'string' },
@@ -57,7 +58,11 @@ async function main(): Promise<boolean> {
 async function runOn(engine: Engine, events: number, faults: number): Promise<boolean> {
   const trial = await runTrial({
     ...{ engine, events, faults, seed, batch: events >= 100_000 ? 25 : 5 },
-    ...{ gapMs: Number(values.gap), ...(values.only && { only: values.only }) },
+    ...{
+      gapMs: Number(values.gap),
+      maxWaiting: Number(values.waiting),
+      ...(values.only && { only: values.only }),
+    },
     onProgress: (progress) => process.stderr.write(`\r\u001b[K${engine}: ${line(progress, events, faults)}`),
   })
   process.stderr.write('\r\u001b[K')

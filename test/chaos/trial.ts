@@ -16,6 +16,8 @@ export interface TrialOptions extends ClusterOptions {
   /** Kinds of faults; default all. */
   readonly only?: readonly string[]
   readonly drainMs?: number
+  /** Offered and not run yet, at most: the load waits for the functions then. Default 15,000. */
+  readonly maxWaiting?: number
   /** Told twice a second. */
   readonly onProgress?: (progress: Progress) => void
 }
@@ -41,7 +43,6 @@ export interface Trial {
 const GAP_MS = 150
 /** The slowest kind of load may lag behind so far before the faults wait for it. */
 const SLOWEST = 0.9
-/** Offered and not run yet: the load waits for the functions then, or the drain would take for ever. */
 const MAX_WAITING = 15_000
 
 /** Load and faults side by side on a cluster of its own, then the comparison of what was told with what was done. */
@@ -56,6 +57,7 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
 
 async function runOn(cluster: Cluster, options: TrialOptions): Promise<Trial> {
   const { events, faults, seed, batch, only, drainMs, onProgress, gapMs = GAP_MS } = options
+  const { maxWaiting = MAX_WAITING } = options
   const told = createTold(KINDS, events)
   const oracle = createOracle(cluster.oracleFile, told)
   oracle.follow()
@@ -64,7 +66,7 @@ async function runOn(cluster: Cluster, options: TrialOptions): Promise<Trial> {
   let fault = ''
   // Neither may run ahead of the other: faults without load prove nothing, nor does load without faults.
   const loadPace = async (share: number): Promise<void> => {
-    while (share > (struckCount + 1) / faults || told.waiting() > MAX_WAITING) await shortly()
+    while (share > (struckCount + 1) / faults || told.waiting() > maxWaiting) await shortly()
   }
   const faultPace = async (number: number): Promise<void> => {
     struckCount = number

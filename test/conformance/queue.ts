@@ -50,6 +50,17 @@ export function conformsToQueue(
       assert.deepEqual(handled, [job, last])
     })
 
+    test('G6: a job that goes first is handed out before those that wait', async () => {
+      const queue = await opened()
+      const [one, two, ...rest] = someJobs(60)
+      const { functionId } = one
+      await queue.add([one, ...rest])
+      await queue.add([{ ...two, first: true }])
+      const { handled } = await handling(queue, functionId)
+      await eventually(() => handled.length === 2 + rest.length, 'all jobs')
+      assert.deepEqual(handled[0], two)
+    })
+
     test('a job that is under way is not added again', async () => {
       const queue = await opened()
       const job = aJob()

@@ -17,14 +17,14 @@ const MAX_BYTES = 63
 export function parseTableName(declared: string): TableName | string {
   const [whole, schema, table] = PARTS.exec(declared) ?? []
   if (whole === undefined || table === undefined || declared.includes('\u0000')) {
-    return `expected a table like orders, shop.orders or "Sales"."Orders", got ${JSON.stringify(declared)}`
+    return `expected a table like orders, shop.orders or "Sales"."Orders", got ${JSON.stringify(declared.slice(0, 200))}`
   }
   const schemas = schema === undefined ? null : candidates(schema)
   const tables = candidates(table)
   const long = [...(schemas ?? []), ...tables].find((name) => Buffer.byteLength(name) > MAX_BYTES)
   if (long !== undefined) {
     const bytes = Buffer.byteLength(long)
-    return `a name in Postgres has at most ${MAX_BYTES} bytes, got ${bytes}: ${JSON.stringify(long)}`
+    return `a name in Postgres has at most ${MAX_BYTES} bytes, got ${bytes}: ${JSON.stringify(long.slice(0, 100))}`
   }
   return { schemas, tables }
 }
