@@ -22,6 +22,7 @@ import type { Catalog } from './runtime/catalog.ts'
 import { openStateFolder, type StateFolder } from './state-folder.ts'
 import { createPostgresAudit } from './store/postgres/audit.ts'
 import { createPostgresKeys } from './store/postgres/keys.ts'
+import { createPostgresReader } from './store/postgres/reader/reader.ts'
 import { createPostgresStore } from './store/postgres/store.ts'
 import type { Store } from './store/store.ts'
 import type { ScheduleRow } from './triggers/cron/schedules.ts'
@@ -138,10 +139,10 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const broker = createBroker({ store, runtime, dispatcher, logger, findFunction: functions.find })
   const worker = createWorker({ store, queue, runtime, dispatcher, logger, concurrency: config.concurrency })
   const { stateFolder, openMetrics } = config
-  const { excess } = database
-  const checks = () => runChecks({ ...adapters, store, queue, stateFolder, excess })
+  const checks = () => runChecks({ ...adapters, store, queue, stateFolder, excess: database.excess })
   registerAdminRoutes({
     ...{ server, store, keys, audit, logger, queue, metrics, awaitRun, checks, openMetrics },
+    reader: createPostgresReader(database.pool),
     emit: broker.emit,
     enqueue: dispatcher.enqueue,
     catalog: functions.current,

@@ -3,7 +3,9 @@ import type { Audit } from '../access/audit.ts'
 import { explain } from '../errors.ts'
 import { newId } from '../lib/id.ts'
 import type { Logger } from '../lib/log.ts'
-import { limit, readQuery } from './input.ts'
+import { limit } from './input.ts'
+import { route } from './route.ts'
+import { next, text, time } from './schemas.ts'
 import type { HttpRequest, HttpServer } from './server.ts'
 
 declare module 'fastify' {
@@ -50,9 +52,31 @@ const Page = z.strictObject({
   limit: limit(500, 100),
 })
 
-/** Newest first. `next` is the `before` of the page after this one; null at the end. */
-export async function listAudit(request: HttpRequest, { audit }: { readonly audit: Audit }): Promise<object> {
-  const { before, limit: most } = readQuery(request, Page)
-  const entries = await audit.list(most, before)
-  return { entries, next: entries.length === most ? (entries.at(-1)?.id ?? null) : null }
-}
+const Entry = z
+  .strictObject({
+    id: text,
+    at: time,
+    keyId: text,
+    keyName: text,
+    action: text,
+    target: text,
+    status: z.int(),
+    address: text,
+  })
+  .meta({ id: 'AuditEntry' })
+
+export const auditRoutes = [
+  route({
+    method: 'GET',
+    path: '/audit',
+    scope: 'admin',
+    tag: 'Audit',
+    summary: 'Changes through this API, newest first: whose key, what, on what, how it was answered.',
+    query: Page,
+    answer: z.strictObject({ entries: z.array(Entry), next }),
+    async handle({ query: { before, limit: most } }, { audit }) {
+      const entries = await audit.list(most, before)
+      return { entries, next: entries.length === most ? (entries.at(-1)?.id ?? null) : null }
+    },
+  }),
+]

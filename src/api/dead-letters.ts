@@ -2,9 +2,10 @@ import * as z from 'zod'
 
 import type { Run, RunFilter, Store } from '../store/store.ts'
 import type { AdminDeps } from './deps.ts'
-import { functionName, limit, readJson, readQuery, runCursor } from './input.ts'
+import { functionName, limit, runCursor } from './input.ts'
+import { type Call, route } from './route.ts'
 import { replayRun } from './runs.ts'
-import type { HttpReply, HttpRequest } from './server.ts'
+import { count, ErrorGroup, next, Run as RunAnswer, text, time } from './schemas.ts'
 
 const PAGE = 500
 /** Most dead letters that one answer groups, or one request replays. */
@@ -29,8 +30,65 @@ export interface DeadGroup {
   readonly sample: string
 }
 
-export async function listDead(request: HttpRequest, { store }: AdminDeps): Promise<object> {
-  const { function: functionId, before, limit: most, grouped } = readQuery(request, Query)
+const Replay = z.strictObject({
+  function: functionName.optional(),
+  limit: z.int('must be a whole number').min(1).max(MAX_GROUPED).default(PAGE),
+})
+
+const Group = z
+  .strictObject({
+    functionId: text,
+    error: text.describe('What differs from run to run is left out.'),
+    count,
+    firstAt: time.nullable(),
+    lastAt: time.nullable(),
+    sample: text,
+  })
+  .meta({ id: 'DeadGroup' })
+
+export const deadLetterRoutes = [
+  route({
+    method: 'GET',
+    path: '/dead',
+    scope: 'read',
+    tag: 'Dead letters',
+    summary: 'Dead letters, newest first, or grouped by what went wrong.',
+    query: Query,
+    answer: z.union([
+      z.strictObject({ runs: z.array(RunAnswer), next }),
+      z.strictObject({ groups: z.array(Group), complete: z.boolean() }),
+    ]),
+    handle: ({ query }, deps) => listDead(query, deps),
+  }),
+  route({
+    method: 'GET',
+    path: '/dead/groups',
+    scope: 'read',
+    tag: 'Dead letters',
+    summary: 'All dead letters by function and fingerprint, most frequent first; at most 500 groups.',
+    query: z.strictObject({ function: functionName.optional() }),
+    answer: z.strictObject({ groups: z.array(ErrorGroup) }),
+    handle: async ({ query }, { reader }) => ({ groups: await reader.deadGroups(query.function ?? null) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/dead/replay',
+    scope: 'operate',
+    tag: 'Dead letters',
+    summary:
+      'Replays the newest dead letters, of one function or of all. `failed` names those that could not be.',
+    body: Replay,
+    statuses: [202],
+    answer: z.strictObject({
+      replayed: z.array(text),
+      failed: z.array(z.strictObject({ run: text, message: text })),
+    }),
+    handle: replayDead,
+  }),
+]
+
+async function listDead(query: z.output<typeof Query>, { store }: AdminDeps): Promise<object> {
+  const { function: functionId, before, limit: most, grouped } = query
   const filter = { ...(functionId !== undefined && { functionId }), ...(before !== undefined && { before }) }
   if (grouped === 'true') {
     const runs = await collect(store, filter, MAX_GROUPED)
@@ -40,18 +98,10 @@ export async function listDead(request: HttpRequest, { store }: AdminDeps): Prom
   return { runs, next: runs.length === most ? (runs.at(-1)?.id ?? null) : null }
 }
 
-const Replay = z.strictObject({
-  function: functionName.optional(),
-  limit: z.int('must be a whole number').min(1).max(MAX_GROUPED).default(PAGE),
-})
-
-/** Replays the newest dead letters, of one function or of all. `failed` names those that could not be. */
-export async function replayDead(
-  request: HttpRequest,
-  reply: HttpReply,
+async function replayDead(
+  { body: { function: functionId, limit: most }, request }: Call<unknown, z.output<typeof Replay>>,
   deps: AdminDeps,
-): Promise<HttpReply> {
-  const { function: functionId, limit: most } = await readJson(request, Replay)
+): Promise<object> {
   const runs = await collect(deps.store, functionId === undefined ? {} : { functionId }, most)
   request.auditTarget = `${functionId ?? 'all functions'}, ${runs.length} runs`
   const replayed: string[] = []
@@ -64,7 +114,7 @@ export async function replayDead(
       failed.push({ run: run.id, message: (error as Error).message })
     }
   }
-  return reply.code(202).send({ replayed, failed })
+  return { replayed, failed }
 }
 
 /** Most frequent first. Numbers, ids and quoted text do not make an error another one. */
@@ -97,11 +147,11 @@ function toGroup(runs: readonly Run[]): DeadGroup | null {
 
 function fingerprint({ failure }: Run): string {
   if (!failure) return 'unknown'
-  const text = failure.message
+  const plain = failure.message
     .replaceAll(/"[^"]*"|'[^']*'/g, '…')
     .replaceAll(/\b[\w-]*\d[\w-]*\b/g, '#')
     .slice(0, 200)
-  return `${failure.code ?? failure.name}: ${text}`
+  return `${failure.code ?? failure.name}: ${plain}`
 }
 
 async function collect(store: Store, filter: RunFilter, most: number): Promise<Run[]> {

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import type { LoadedFunction } from '../runtime/runtime.ts'
+import type { Reader } from '../store/reader.ts'
 import type { Store } from '../store/store.ts'
 import type { AwaitRun, Emit, TriggerProblem } from '../triggers/trigger.ts'
 import type { Metrics } from './metrics.ts'
@@ -14,6 +15,7 @@ export interface AdminDeps {
   /** Not listening yet. */
   readonly server: HttpServer
   readonly store: Store
+  readonly reader: Reader
   readonly keys: Keys
   readonly audit: Audit
   readonly logger: Logger

@@ -2,6 +2,8 @@ import * as z from 'zod'
 
 import { TappetError } from '../errors.ts'
 import { type Duration, toMs } from '../lib/duration.ts'
+import { type Filter, parseFilter } from '../filter/filter.ts'
+import type { Subject } from '../filter/fields.ts'
 import { parseJson } from '../lib/json.ts'
 import type { Issue } from '../lib/schema.ts'
 import { readBody } from './body.ts'
@@ -33,6 +35,29 @@ export const runCursor = z
   .max(100)
   .regex(WITHOUT_NUL, 'must be without NUL')
 
+/** Where a page ends: the id of its last entry. */
+export const cursor = z
+  .string()
+  .max(100)
+  .regex(/^\w+$/, 'must be the `next` of the page before')
+  .describe('The `next` of the page before.')
+
+/** What people type to select: read by `filterOf`. */
+export const filterText = z.string().default('').describe('A filter, such as `status:failed since:24h`.')
+
+/** @throws TappetError TPT_FILTER_INVALID */
+export function filterOf(text: string, subject: Subject): Filter {
+  return parseFilter(text, subject)
+}
+
+/** How far back, as a duration in a query; in ms. */
+export function sinceMs(usual: Duration): z.ZodType<number, string | undefined> {
+  return durationUpTo('400d')
+    .pipe(z.number().min(1_000, 'must be at least 1s'))
+    .default(toMs(usual))
+    .meta({ type: 'string', description: `How far back, such as 24h. Default ${usual}.` })
+}
+
 /** A number in a query: `?limit=20`. */
 export function limit(most: number, usual: number): z.ZodType<number, string | undefined> {
   const message = `must be a number from 1 to ${most}`
@@ -42,10 +67,11 @@ export function limit(most: number, usual: number): z.ZodType<number, string | u
     .transform(Number)
     .refine((value) => value >= 1 && value <= most, message)
     .default(usual)
+    .meta({ type: 'integer', minimum: 1, maximum: most, description: `Default ${usual}.` })
 }
 
 /** A duration in a body, in ms. */
-export function durationUpTo(longest: Duration): z.ZodType<number> {
+export function durationUpTo(longest: Duration): z.ZodType<number, string> {
   return z.string().transform((text, ctx) => {
     try {
       const ms = toMs(text as Duration)

@@ -4,8 +4,9 @@ import { TappetError } from '../errors.ts'
 import { newId } from '../lib/id.ts'
 import { digestOf, newSecret } from '../lib/secret.ts'
 import type { AdminDeps } from './deps.ts'
-import { durationUpTo, limit, readJson, readQuery } from './input.ts'
-import type { HttpReply, HttpRequest } from './server.ts'
+import { durationUpTo, limit } from './input.ts'
+import { type Call, route } from './route.ts'
+import { Key, next, text } from './schemas.ts'
 
 const Creation = z.strictObject({
   name: z.string().regex(/^[^\p{C}]{1,100}$/u, 'must be 1 to 100 characters, none of them invisible'),
@@ -17,9 +18,55 @@ const Creation = z.strictObject({
   expiresIn: durationUpTo('3650d').optional(),
 })
 
-/** The only answer in which a key ever stands. */
-export async function createKey(request: HttpRequest, reply: HttpReply, deps: AdminDeps): Promise<HttpReply> {
-  const { name, scopes, expiresIn } = await readJson(request, Creation)
+const Page = z.strictObject({
+  before: z.string().startsWith('key_', 'must be the id of a key').max(100).optional(),
+  limit: limit(500, 100),
+})
+
+export const keyRoutes = [
+  route({
+    method: 'GET',
+    path: '/keys',
+    scope: 'admin',
+    tag: 'Keys',
+    summary: 'Issued keys, newest first. The keys themselves are kept nowhere.',
+    query: Page,
+    answer: z.strictObject({ keys: z.array(Key), next }),
+    async handle({ query: { before, limit: most } }, { keys }) {
+      const found = await keys.list(most, before)
+      return { keys: found, next: found.length === most ? (found.at(-1)?.id ?? null) : null }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/keys',
+    scope: 'admin',
+    tag: 'Keys',
+    summary: 'Makes a key. The only answer in which it ever stands.',
+    body: Creation,
+    statuses: [201],
+    answer: z.strictObject({ key: Key, secret: text }),
+    handle: createKey,
+  }),
+  route({
+    method: 'POST',
+    path: '/keys/:id/revoke',
+    scope: 'admin',
+    tag: 'Keys',
+    summary: 'Revokes a key: every process refuses it within a second.',
+    answer: z.strictObject({ key: Key }),
+    async handle({ params: { id = '' } }, { keys }) {
+      const key = id.length > 100 || id.includes('\u0000') ? null : await keys.revoke(id)
+      if (key) return { key }
+      throw new TappetError('TPT_NOT_FOUND', `there is no key ${JSON.stringify(id.slice(0, 100))}`)
+    },
+  }),
+]
+
+async function createKey(
+  { body: { name, scopes, expiresIn }, request, reply }: Call<unknown, z.output<typeof Creation>>,
+  deps: AdminDeps,
+): Promise<object> {
   const secret = newSecret()
   const key = await deps.keys.create({
     id: newId('key'),
@@ -30,25 +77,6 @@ export async function createKey(request: HttpRequest, reply: HttpReply, deps: Ad
     expiresInMs: expiresIn ?? null,
   })
   request.auditTarget = key.id
-  return reply.code(201).header('cache-control', 'no-store').send({ key, secret })
-}
-
-const Page = z.strictObject({
-  before: z.string().startsWith('key_', 'must be the id of a key').max(100).optional(),
-  limit: limit(500, 100),
-})
-
-/** Newest first. `next` is the `before` of the page after this one; null at the end. */
-export async function listKeys(request: HttpRequest, { keys }: AdminDeps): Promise<object> {
-  const { before, limit: most } = readQuery(request, Page)
-  const found = await keys.list(most, before)
-  return { keys: found, next: found.length === most ? (found.at(-1)?.id ?? null) : null }
-}
-
-/** Every process refuses it within a second. */
-export async function revokeKey(request: HttpRequest, { keys }: AdminDeps): Promise<object> {
-  const { id } = request.params as { readonly id: string }
-  const key = id.length > 100 || id.includes('\u0000') ? null : await keys.revoke(id)
-  if (key) return { key }
-  throw new TappetError('TPT_NOT_FOUND', `there is no key ${JSON.stringify(id.slice(0, 100))}`)
+  void reply.header('cache-control', 'no-store')
+  return { key, secret }
 }

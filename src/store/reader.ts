@@ -111,6 +111,15 @@ export interface WorkerState {
   readonly running: number
 }
 
+/** A version of a function's code, as far as its newest 5,000 runs show. */
+export interface VersionSeen {
+  readonly version: string
+  readonly firstAt: Date
+  readonly lastAt: Date
+  readonly attempts: number
+  readonly failed: number
+}
+
 /** What caused a run, from the first event on, and what it caused. */
 export interface Chain {
   readonly events: readonly ListedEvent[]
@@ -140,5 +149,7 @@ export interface Reader {
   minutes(): Promise<readonly Minute[]>
   queues(): Promise<readonly QueueState[]>
   workers(): Promise<readonly WorkerState[]>
+  /** Versions of the function's code that tried its newest runs, the last used first; at most 50. */
+  versions(functionId: string): Promise<readonly VersionSeen[]>
   chain(runId: string): Promise<Chain>
 }

@@ -15,9 +15,13 @@ const ROUTES: Readonly<Record<RouteScope, readonly string[]>> = {
   public: ['GET /healthz', 'GET /readyz', 'GET /_tappet/runs/:id'],
   read: [
     ...['GET /metrics', 'GET /_tappet/uploads/*'],
-    ...['/status', '/functions', '/runs', '/runs/:id', '/dead', '/schedules'].map(
-      (path) => `GET /_tappet/api/v1${path}`,
-    ),
+    ...[
+      ...['/status', '/overview', '/checks', '/errors', '/workers', '/openapi.json'],
+      ...['/events', '/events/count', '/events/:id', '/triggers', '/logs', '/queues', '/scale'],
+      ...['/functions', '/function-stats', '/functions/*'],
+      ...['/runs', '/runs/count', '/runs/histogram', '/runs/:id', '/runs/:id/chain'],
+      ...['/dead', '/dead/groups', '/schedules'],
+    ].map((path) => `GET /_tappet/api/v1${path}`),
     'GET /2015-03-31/functions',
     'GET /2015-03-31/functions/:name',
     'GET /2015-03-31/functions/:name/configuration',

@@ -7,16 +7,21 @@ import type { RouteScope } from '../../src/access/scopes.ts'
 import { registerAdminRoutes } from '../../src/api/admin.ts'
 import type { AdminDeps, Check } from '../../src/api/deps.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
+import { API } from '../../src/api/paths.ts'
+import type { Route } from '../../src/api/route.ts'
+import { ROUTES } from '../../src/api/routes.ts'
 import { createServer } from '../../src/api/server.ts'
 import { createBroker } from '../../src/broker.ts'
 import type { FunctionDefinition } from '../../src/define/define-function.ts'
 import { cron, defineFunction, FatalError, http, postgres, queue, upload } from '../../src/index.ts'
+import { TappetError } from '../../src/errors.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import { createMemoryQueue } from '../../src/queue/memory.ts'
 import { createInlineRuntime } from '../../src/runtime/inline.ts'
 import type { LoadedFunction } from '../../src/runtime/runtime.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
+import type { Reader } from '../../src/store/reader.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Subscription, Trigger } from '../../src/triggers/trigger.ts'
 import { createQueueAdapter } from '../../src/triggers/queue/adapter.ts'
@@ -96,7 +101,7 @@ export interface AdminServer {
 /** A whole process in miniature: real server, broker, dispatcher and worker; queue and runtime are memory twins. */
 export async function startAdmin(
   ledger: Store = createMemoryStore(),
-  more: Pick<AdminDeps, 'openMetrics'> = {},
+  more: Partial<Pick<AdminDeps, 'openMetrics' | 'reader'>> = {},
 ): Promise<AdminServer> {
   const metrics = createMetrics()
   const store = metrics.watch(ledger)
@@ -130,6 +135,7 @@ export async function startAdmin(
     ...{
       server,
       store,
+      reader: NO_READER,
       keys,
       audit,
       logger,
@@ -161,7 +167,9 @@ export async function startAdmin(
       const response = await fetch(url + path, { ...init, headers })
       const text = await response.text()
       const isJson = response.headers.get('content-type')?.includes('json')
-      return { status: response.status, body: isJson ? JSON.parse(text) : text }
+      const body = isJson ? JSON.parse(text) : text
+      checkAnswer(init.method ?? 'GET', path, response.status, body)
+      return { status: response.status, body }
     },
     async close() {
       await queues.stop()
@@ -190,6 +198,32 @@ const SCHEDULE = {
     timezone: 'Europe/Berlin',
   },
   ...{ nextAt: new Date('2027-03-27T02:00:00Z'), previousAt: null, skipped: 0 },
+}
+
+/** What people ask needs Postgres: tests that ask bring their own. */
+const NO_READER = new Proxy({} as Reader, {
+  get: () => () => Promise.reject(new TappetError('TPT_UNAVAILABLE', 'no reader in this test')),
+})
+
+/** Whatever a test asks for: the answer must be what the route table says. */
+function checkAnswer(method: string, path: string, status: number, body: unknown): void {
+  if (status >= 300 || !path.startsWith(API)) return
+  const route = findRoute(method, path.slice(API.length).split('?')[0] ?? '')
+  if (!route) throw new Error(`${method} ${path} is not in the route table`)
+  if (!route.statuses.includes(status)) throw new Error(`${method} ${path}: ${status} is not in the table`)
+  const parsed = route.answer?.safeParse(body)
+  if (parsed && !parsed.success) throw new Error(`${method} ${path}: ${z.prettifyError(parsed.error)}`)
+}
+
+/** Of several that fit, the one with the fewest place-holders. */
+function findRoute(method: string, path: string): Route | undefined {
+  const fits = (pattern: string): boolean => {
+    const any = pattern.startsWith('/functions/') ? '.+' : '[^/]+'
+    return new RegExp(`^${pattern.replaceAll(/:\w+/g, any)}$`).test(path)
+  }
+  return ROUTES.filter((route) => route.method === method && fits(route.path)).toSorted(
+    (a, b) => a.path.split(':').length - b.path.split(':').length,
+  )[0]
 }
 
 const NO_OUTBOX = { take: () => undefined } as unknown as Outbox

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { LoadedCatalog } from '../../api/deps.ts'
-import type { ListedFunction } from '../../api/functions.ts'
+import type { ListedFunction } from '../../api/find-function.ts'
 import type { TriggerProblem } from '../../triggers/trigger.ts'
 import { firstLine, formatTable, printable } from '../text.ts'
 import { examples, type Verb } from '../verb.ts'

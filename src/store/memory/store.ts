@@ -1,5 +1,5 @@
 import type { RunState } from '../run-state.ts'
-import type { Store } from '../store.ts'
+import type { Run, Store } from '../store.ts'
 import { accept } from './accept.ts'
 import { leaseMethods } from './lease.ts'
 import { allRuns, createState, type MemoryRun, type State } from './state.ts'
@@ -34,14 +34,18 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
 
 function readMethods(state: State): Pick<Store, 'run' | 'runs' | 'event' | 'attempts' | 'logs' | 'stats'> {
   return {
-    run: async (runId) => structuredClone(state.runs.get(runId) ?? null),
+    async run(runId) {
+      const found = state.runs.get(runId)
+      return found ? shown(found) : null
+    },
     runs: async ({ state: wanted, functionId, before, limit = 50 }) =>
       allRuns(state)
         .toReversed()
         .filter((run) => wanted === undefined || run.state === wanted)
         .filter((run) => functionId === undefined || run.functionId === functionId)
         .filter((run) => before === undefined || run.id < before)
-        .slice(0, Math.min(limit, 500)),
+        .slice(0, Math.min(limit, 500))
+        .map(shown),
     async event(eventId) {
       const found = state.events.get(eventId)
       return found ? { envelope: found.stored.envelope, receivedAt: found.receivedAt } : null
@@ -50,6 +54,20 @@ function readMethods(state: State): Pick<Store, 'run' | 'runs' | 'event' | 'atte
     logs: async (runId) => state.logs.filter((line) => line.runId === runId),
     stats: async () => stats(allRuns(state)),
   }
+}
+
+/** A copy, without what only the ledger knows. */
+function shown(run: MemoryRun): Run {
+  const {
+    idempotencyKey: _1,
+    orderingKey: _2,
+    place: _3,
+    queuedAt: _4,
+    delayed: _5,
+    crashes: _6,
+    ...rest
+  } = run
+  return structuredClone(rest)
 }
 
 function stats(runs: readonly MemoryRun[]): { functionId: string; state: RunState; count: number }[] {

@@ -15,7 +15,7 @@ import { type RunRow, toRun } from '../rows.ts'
 import { type Values, values, ask } from './ask.ts'
 
 const RUN = `r.id, r.function_id, r.event, r.state, r.trigger, r.attempt, r.max_attempts, r.lease, r.losses, r.worker,
-  r.due_at, r.created_at, r.started_at, r.finished_at, r.failure, r.fingerprint, r.bulk`
+  r.held, r.due_at, r.created_at, r.started_at, r.finished_at, r.failure, r.fingerprint, r.bulk`
 
 type ListedRunRow = RunRow & Pick<ListedRun, 'fingerprint' | 'bulk'>
 

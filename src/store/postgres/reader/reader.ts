@@ -3,7 +3,7 @@ import type { Reader } from '../../reader.ts'
 import { chain } from './chain.ts'
 import { deadGroups, errorGroups } from './groups.ts'
 import { count, listEvents, listLogs, listRuns } from './lists.ts'
-import { functionStats, histogram, minutes, queues, workers } from './stats.ts'
+import { functionStats, histogram, minutes, queues, versions, workers } from './stats.ts'
 
 /** What people ask the ledger in Postgres. The pool stays its owner's. */
 export function createPostgresReader(pool: Pool): Reader {
@@ -20,6 +20,7 @@ export function createPostgresReader(pool: Pool): Reader {
     minutes: () => minutes(pool),
     queues: () => queues(pool),
     workers: () => workers(pool),
+    versions: (functionId) => versions(pool, functionId),
     chain: (runId) => chain(pool, runId),
   }
 }

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import type { Filter } from '../../../filter/filter.ts'
-import type { Bucket, FunctionStats, Minute, QueueState, WorkerState } from '../../reader.ts'
+import type { Bucket, FunctionStats, Minute, QueueState, VersionSeen, WorkerState } from '../../reader.ts'
 import { filterSql } from '../filter-sql.ts'
 import { ask, values } from './ask.ts'
 
@@ -112,4 +112,15 @@ const WORKERS = `
 
 export function workers(pool: Pool): Promise<WorkerState[]> {
   return ask<WorkerState>(pool, WORKERS)
+}
+
+export function versions(pool: Pool, functionId: string): Promise<VersionSeen[]> {
+  const list = values()
+  const text = `
+    select a.version, min(a.started_at) as "firstAt", max(a.started_at) as "lastAt", count(*)::int as attempts,
+           (count(*) filter (where a.outcome in ('retry', 'dead')))::int as failed
+      from (select id from tappet.runs where function_id = ${list.bind(functionId)} order by id desc limit 5000) r
+      join tappet.attempts a on a.run = r.id
+     where a.version is not null group by a.version order by max(a.started_at) desc limit 50`
+  return ask<VersionSeen>(pool, text, list)
 }

@@ -1,0 +1,38 @@
+import * as z from 'zod'
+import { auditRoutes } from './audit.ts'
+import { deadLetterRoutes } from './dead-letters.ts'
+import { eventRoutes } from './events.ts'
+import { functionRoutes } from './functions.ts'
+import { keyRoutes } from './keys.ts'
+import { logRoutes } from './logs.ts'
+import { openapi } from './openapi.ts'
+import { overviewRoutes } from './overview.ts'
+import { queueRoutes } from './queues.ts'
+import { type Route, route } from './route.ts'
+import { runRoutes } from './runs.ts'
+import { scheduleRoutes } from './schedules.ts'
+import { triggerRoutes } from './triggers.ts'
+
+/** All routes of the admin API. */
+export const ROUTES: readonly Route[] = [
+  ...overviewRoutes,
+  ...eventRoutes,
+  ...triggerRoutes,
+  ...functionRoutes,
+  ...runRoutes,
+  ...deadLetterRoutes,
+  ...scheduleRoutes,
+  ...queueRoutes,
+  ...logRoutes,
+  ...keyRoutes,
+  ...auditRoutes,
+  route({
+    method: 'GET',
+    path: '/openapi.json',
+    scope: 'read',
+    tag: 'API',
+    summary: 'This document.',
+    answer: z.looseObject({ openapi: z.literal('3.1.0') }),
+    handle: async () => openapi(ROUTES),
+  }),
+]
