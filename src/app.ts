@@ -2,10 +2,10 @@ import { explain } from './errors.ts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Audit } from './access/audit.ts'
-import { registerAdminRoutes } from './api/admin.ts'
 import type { Check } from './api/deps.ts'
 import { createMetrics, type Metrics } from './api/metrics.ts'
 import { createServer } from './api/server.ts'
+import { serveAdmin } from './app/admin.ts'
 import { type Adapters, createAdapters } from './app/adapters.ts'
 import { runChecks } from './app/checks.ts'
 import { startClock } from './app/clock.ts'
@@ -22,7 +22,6 @@ import type { Catalog } from './runtime/catalog.ts'
 import { openStateFolder, type StateFolder } from './state-folder.ts'
 import { createPostgresAudit } from './store/postgres/audit.ts'
 import { createPostgresKeys } from './store/postgres/keys.ts'
-import { createPostgresReader } from './store/postgres/reader/reader.ts'
 import { createPostgresStore } from './store/postgres/store.ts'
 import type { Store } from './store/store.ts'
 import type { ScheduleRow } from './triggers/cron/schedules.ts'
@@ -140,9 +139,8 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const worker = createWorker({ store, queue, runtime, dispatcher, logger, concurrency: config.concurrency })
   const { stateFolder, openMetrics } = config
   const checks = () => runChecks({ ...adapters, store, queue, stateFolder, excess: database.excess })
-  registerAdminRoutes({
+  const stopAdmin = serveAdmin(database.pool, {
     ...{ server, store, keys, audit, logger, queue, metrics, awaitRun, checks, openMetrics },
-    reader: createPostgresReader(database.pool),
     emit: broker.emit,
     enqueue: dispatcher.enqueue,
     catalog: functions.current,
@@ -150,6 +148,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
     schedules: adapters.schedules,
     stopping: () => stopping,
   })
+  undo.push(stopAdmin)
 
   let stopping = false
   dispatcher.start()

@@ -4,11 +4,13 @@ import type { ErrorCode } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import type { LoadedFunction } from '../runtime/runtime.ts'
+import type { Bulks } from '../store/bulks.ts'
 import type { Reader } from '../store/reader.ts'
 import type { Store } from '../store/store.ts'
 import type { AwaitRun, Emit, TriggerProblem } from '../triggers/trigger.ts'
 import type { Metrics } from './metrics.ts'
 import type { HttpServer } from './server.ts'
+import type { Stream } from './stream/stream.ts'
 
 /** What the admin routes work with. */
 export interface AdminDeps {
@@ -16,6 +18,8 @@ export interface AdminDeps {
   readonly server: HttpServer
   readonly store: Store
   readonly reader: Reader
+  readonly bulks: Bulks
+  readonly stream: Stream
   readonly keys: Keys
   readonly audit: Audit
   readonly logger: Logger

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { auditRoutes } from './audit.ts'
+import { bulkRoutes } from './bulk.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { eventRoutes } from './events.ts'
 import { functionRoutes } from './functions.ts'
@@ -11,6 +12,7 @@ import { queueRoutes } from './queues.ts'
 import { type Route, route } from './route.ts'
 import { runRoutes } from './runs.ts'
 import { scheduleRoutes } from './schedules.ts'
+import { streamRoutes } from './stream/routes.ts'
 import { triggerRoutes } from './triggers.ts'
 
 /** All routes of the admin API. */
@@ -20,10 +22,12 @@ export const ROUTES: readonly Route[] = [
   ...triggerRoutes,
   ...functionRoutes,
   ...runRoutes,
+  ...bulkRoutes,
   ...deadLetterRoutes,
   ...scheduleRoutes,
   ...queueRoutes,
   ...logRoutes,
+  ...streamRoutes,
   ...keyRoutes,
   ...auditRoutes,
   route({

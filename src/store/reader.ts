@@ -130,6 +130,15 @@ export interface Chain {
 /** What people ask the ledger. Every method rejects with TPT_UNAVAILABLE when the database does not answer. */
 export interface Reader {
   runs(page: Page): Promise<readonly ListedRun[]>
+  /** Oldest first; `after` is the last id of the page before. */
+  oldestRuns(page: Page): Promise<readonly ListedRun[]>
+  /** Of runs, exact up to `most`, however long it takes. */
+  countAll(filter: Filter, most: number): Promise<number>
+  /** Runs with ids after `after`, that ended or failed within `sinceMs`, or are running: at most 2,000. */
+  changedRuns(since: {
+    readonly after: string
+    readonly sinceMs: number
+  }): Promise<{ readonly runs: readonly ListedRun[]; readonly nowMs: number }>
   countRuns(filter: Filter): Promise<Count>
   events(page: Page): Promise<readonly ListedEvent[]>
   countEvents(filter: Filter): Promise<Count>

@@ -20,16 +20,17 @@ const ROUTES: Readonly<Record<RouteScope, readonly string[]>> = {
       ...['/events', '/events/count', '/events/:id', '/triggers', '/logs', '/queues', '/scale'],
       ...['/functions', '/function-stats', '/functions/*'],
       ...['/runs', '/runs/count', '/runs/histogram', '/runs/:id', '/runs/:id/chain'],
-      ...['/dead', '/dead/groups', '/schedules'],
+      ...['/dead', '/dead/groups', '/schedules', '/bulk', '/bulk/:id', '/stream'],
     ].map((path) => `GET /_tappet/api/v1${path}`),
     'GET /2015-03-31/functions',
     'GET /2015-03-31/functions/:name',
     'GET /2015-03-31/functions/:name/configuration',
   ],
   operate: [
-    ...['/functions/*', '/runs/:id/replay', '/runs/:id/cancel', '/dead/replay'].map(
-      (path) => `POST /_tappet/api/v1${path}`,
-    ),
+    ...[
+      ...['/functions/*', '/runs/:id/replay', '/runs/:id/cancel', '/dead/replay'],
+      ...['/bulk', '/bulk/:id/stop'],
+    ].map((path) => `POST /_tappet/api/v1${path}`),
     'POST /2015-03-31/functions/:name/invocations',
     'POST /2014-11-13/functions/:name/invoke-async',
     'POST /2021-11-15/functions/:name/response-streaming-invocations',
@@ -75,7 +76,8 @@ describe('every route', () => {
       method,
       headers: key === null ? {} : { authorization: `Bearer ${key}` },
     })
-    await response.arrayBuffer()
+    const endless = response.headers.get('content-type') === 'text/event-stream'
+    await (endless ? response.body?.cancel() : response.arrayBuffer())
     return response
   }
 

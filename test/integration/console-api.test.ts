@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type pg from 'pg'
+import { newId } from '../../src/lib/id.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { migrate } from '../../src/store/migrate.ts'
+import { createPostgresBulks } from '../../src/store/postgres/bulks.ts'
 import { createPool } from '../../src/store/postgres/pool.ts'
 import { createPostgresReader } from '../../src/store/postgres/reader/reader.ts'
 import { createPostgresStore } from '../../src/store/postgres/store.ts'
-import { type AdminServer, startAdmin } from '../support/admin.ts'
+import { type AdminServer, KEY, startAdmin } from '../support/admin.ts'
 import { eventually } from '../support/eventually.ts'
 import { testDatabase } from '../support/services.ts'
 
@@ -24,7 +26,10 @@ describe('what the dashboard asks', () => {
     const client = await pool.connect()
     await migrate(client, 'ledger')
     client.release()
-    admin = await startAdmin(createPostgresStore(pool), { reader: createPostgresReader(pool) })
+    admin = await startAdmin(createPostgresStore(pool), {
+      reader: createPostgresReader(pool),
+      bulks: createPostgresBulks(pool),
+    })
     for (const [to, fail] of [
       ['a', false],
       ['b', false],
@@ -140,5 +145,122 @@ describe('what the dashboard asks', () => {
 
   it('lists workers', async () => {
     assert.ok(Array.isArray((await get('/workers')).workers))
+  })
+
+  const follow = async (query: string, headers: Record<string, string> = {}) => {
+    const aborter = new AbortController()
+    const response = await fetch(`${admin.url}${API}/stream${query}`, {
+      signal: aborter.signal,
+      headers: { authorization: `Bearer ${KEY}`, ...headers },
+    })
+    assert.equal(response.status, 200)
+    const got = { text: '' }
+    const reading = (async () => {
+      for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>)
+        got.text += Buffer.from(chunk).toString()
+    })().catch(() => undefined)
+    return {
+      got,
+      async close() {
+        aborter.abort()
+        await reading
+      },
+    }
+  }
+
+  it('tells viewers which runs change, and resumes where they were', async () => {
+    const first = await follow(`?${q('function:mail/send')}`)
+    const other = await follow(`?${q('function:orders/place')}`)
+    // What was there before is no news: it takes one look to know it.
+    let sent = ''
+    await eventually(async () => {
+      sent = await send({ to: 'live' })
+      return first.got.text.includes('event: runs')
+    }, 'news')
+    await inState(sent, 'completed')
+    await eventually(async () => first.got.text.includes(sent), 'the newest run')
+    const ids = [...first.got.text.matchAll(/^id: (.+)$/gm)].map(([, id = '']) => id)
+    await first.close()
+    const missed = await send({ to: 'missed', fail: true })
+    await inState(missed, 'dead')
+    const again = await follow(`?${q('function:mail/send')}`, { 'last-event-id': ids.at(-1) ?? '' })
+    await eventually(async () => again.got.text.includes(missed), 'what was missed')
+    assert.ok(!again.got.text.includes('event: reset'))
+    await again.close()
+    assert.ok(!other.got.text.includes('event:'), other.got.text)
+    await other.close()
+    const late = await follow('', { 'last-event-id': 'gone-7' })
+    await eventually(async () => late.got.text.includes('event: reset'), 'a reset')
+    await late.close()
+    const wrong = await admin.request(`${API}/stream?${q('data.to:a')}`)
+    assert.deepEqual([wrong.status, wrong.body.error.code], [400, 'TPT_FILTER_INVALID'])
+  })
+
+  it('replays all that match, oldest first, after a dry run', async () => {
+    const dead = await get(`/runs?${q('status:dead')}`)
+    const body = { action: 'replay', q: 'function:mail/send status:dead', rate: 1_000 }
+    const dry = await post('/bulk', { ...body, dryRun: true })
+    assert.deepEqual([dry.status, dry.body.count, dry.body.exact], [200, dead.runs.length, true])
+    assert.equal(dry.body.sample[0].id, dead.runs[0].id)
+    const before = (await admin.store.attempts(dead.runs[0].id)).length
+    const made = await post('/bulk', body)
+    assert.equal(made.status, 202, JSON.stringify(made.body))
+    const { id } = made.body.bulk
+    await eventually(async () => (await get(`/bulk/${id}`)).bulk.state === 'done', 'the bulk action')
+    const { bulk } = await get(`/bulk/${id}`)
+    assert.deepEqual([bulk.total, bulk.done, bulk.skipped], [dead.runs.length, dead.runs.length, 0])
+    assert.equal((await get(`/runs?${q(`bulk:${id}`)}`)).runs.length, dead.runs.length)
+    await eventually(
+      async () => (await admin.store.attempts(dead.runs[0].id)).length === before + 1,
+      'another attempt',
+    )
+    await inState(dead.runs[0].id, 'dead')
+    assert.equal((await get('/bulk?limit=1')).bulks[0].id, id)
+    assert.match((await get('/audit?limit=1')).entries[0].target, /^bulk_\w+ replay \d+ runs: function:mail/)
+  })
+
+  it('stops a bulk action, and refuses what is not one', async () => {
+    await post('/functions/mail/send/pause')
+    const ids = await Promise.all(['1', '2', '3'].map((to) => send({ to })))
+    const made = await post('/bulk', { action: 'cancel', q: 'function:mail/send', rate: 1 })
+    assert.deepEqual([made.status, made.body.bulk.total], [202, 3])
+    const { id } = made.body.bulk
+    await eventually(async () => (await get(`/bulk/${id}`)).bulk.done === 1, 'its first step')
+    assert.equal((await post(`/bulk/${id}/stop`)).body.bulk.state, 'stopped')
+    assert.equal((await admin.store.run(ids.toSorted()[0] ?? ''))?.state, 'cancelled', 'the oldest first')
+    await post('/functions/mail/send/resume')
+    for (const each of ids.toSorted().slice(1)) await inState(each, 'completed')
+    for (const [wrong, status] of [
+      [{ action: 'replay', q: '' }, 400],
+      [{ action: 'replay', q: 'nope:1' }, 400],
+      [{ action: 'delete', q: 'x' }, 422],
+      [{ action: 'replay', q: 'x', rate: 0 }, 422],
+    ] as const)
+      assert.equal((await post('/bulk', wrong)).status, status, JSON.stringify(wrong))
+    assert.equal((await post('/bulk/bulk_none/stop')).status, 404)
+  })
+
+  it('goes on with a bulk action whose process died in a step', async () => {
+    const [gone, left] = [await send({ to: 'x', fail: true }), await send({ to: 'y', fail: true })]
+    for (const each of [gone, left]) await inState(each, 'dead')
+    const bulks = createPostgresBulks(pool)
+    const filter = `id:${gone},${left}`
+    const bulk = await bulks.create({
+      ...{ id: newId('bulk'), action: 'cancel', filter: `id:${gone}`, rate: 1, total: 0 },
+      ...{ reason: null, createdBy: 'test' },
+    })
+    assert.equal((await bulks.stop(bulk.id))?.state, 'stopped')
+    // As it is when a process has touched a run, and died before it could say so.
+    await post('/functions/mail/send/pause')
+    const id = newId('bulk')
+    await bulks.mark(id, [gone, left])
+    assert.ok(await admin.store.replay(gone))
+    await bulks.create({
+      ...{ id, action: 'replay', filter, rate: 1_000, total: 2, reason: null, createdBy: 'test' },
+    })
+    await eventually(async () => (await bulks.show(id))?.state === 'done', 'it to be done')
+    assert.deepEqual([(await bulks.show(id))?.done, (await bulks.show(id))?.skipped], [2, 0])
+    await post('/functions/mail/send/resume')
+    for (const each of [gone, left]) await inState(each, 'dead')
   })
 })

@@ -11,7 +11,9 @@ import { API } from '../../src/api/paths.ts'
 import type { Route } from '../../src/api/route.ts'
 import { ROUTES } from '../../src/api/routes.ts'
 import { createServer } from '../../src/api/server.ts'
+import { createStream } from '../../src/api/stream/stream.ts'
 import { createBroker } from '../../src/broker.ts'
+import { startBulkRunner } from '../../src/bulk/runner.ts'
 import type { FunctionDefinition } from '../../src/define/define-function.ts'
 import { cron, defineFunction, FatalError, http, postgres, queue, upload } from '../../src/index.ts'
 import { TappetError } from '../../src/errors.ts'
@@ -21,6 +23,7 @@ import { createMemoryQueue } from '../../src/queue/memory.ts'
 import { createInlineRuntime } from '../../src/runtime/inline.ts'
 import type { LoadedFunction } from '../../src/runtime/runtime.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
+import type { Bulks } from '../../src/store/bulks.ts'
 import type { Reader } from '../../src/store/reader.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Subscription, Trigger } from '../../src/triggers/trigger.ts'
@@ -101,7 +104,7 @@ export interface AdminServer {
 /** A whole process in miniature: real server, broker, dispatcher and worker; queue and runtime are memory twins. */
 export async function startAdmin(
   ledger: Store = createMemoryStore(),
-  more: Partial<Pick<AdminDeps, 'openMetrics' | 'reader'>> = {},
+  more: Partial<Pick<AdminDeps, 'openMetrics' | 'reader' | 'bulks'>> = {},
 ): Promise<AdminServer> {
   const metrics = createMetrics()
   const store = metrics.watch(ledger)
@@ -136,6 +139,8 @@ export async function startAdmin(
       server,
       store,
       reader: NO_READER,
+      bulks: NO_BULKS,
+      stream: createStream({ reader: more.reader ?? NO_READER, server, logger, everyMs: 20 }),
       keys,
       audit,
       logger,
@@ -153,6 +158,9 @@ export async function startAdmin(
     ...more,
   }
   registerAdminRoutes(deps)
+  const { reader, bulks, enqueue } = deps
+  const knows = (id: string) => findFunction(id) !== undefined
+  const runner = more.bulks && startBulkRunner({ bulks, reader, store, enqueue, knows, logger, everyMs: 20 })
   await queues.start(subscriptions<QueueTrigger>(functions, 'queue'), broker.emit)
   await uploads.start(subscriptions<UploadTrigger>(functions, 'upload'), broker.emit)
   dispatcher.start()
@@ -172,6 +180,7 @@ export async function startAdmin(
       return { status: response.status, body }
     },
     async close() {
+      await runner?.stop()
       await queues.stop()
       await uploads.stop()
       await broker.stop()
@@ -204,6 +213,8 @@ const SCHEDULE = {
 const NO_READER = new Proxy({} as Reader, {
   get: () => () => Promise.reject(new TappetError('TPT_UNAVAILABLE', 'no reader in this test')),
 })
+
+const NO_BULKS = NO_READER as unknown as Bulks
 
 /** Whatever a test asks for: the answer must be what the route table says. */
 function checkAnswer(method: string, path: string, status: number, body: unknown): void {

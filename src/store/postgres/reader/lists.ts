@@ -14,20 +14,28 @@ import { filterSql } from '../filter-sql.ts'
 import { type RunRow, toRun } from '../rows.ts'
 import { type Values, values, ask } from './ask.ts'
 
-const RUN = `r.id, r.function_id, r.event, r.state, r.trigger, r.attempt, r.max_attempts, r.lease, r.losses, r.worker,
+export const RUN = `r.id, r.function_id, r.event, r.state, r.trigger, r.attempt, r.max_attempts, r.lease, r.losses, r.worker,
   r.held, r.due_at, r.created_at, r.started_at, r.finished_at, r.failure, r.fingerprint, r.bulk`
 
-type ListedRunRow = RunRow & Pick<ListedRun, 'fingerprint' | 'bulk'>
+export type ListedRunRow = RunRow & Pick<ListedRun, 'fingerprint' | 'bulk'>
 
-export async function listRuns(pool: Pool, page: Page): Promise<ListedRun[]> {
+export async function listRuns(
+  pool: Pool,
+  page: Page,
+  order: 'newest' | 'oldest' = 'newest',
+): Promise<ListedRun[]> {
   const list = values()
-  const where = pageSql(page, 'r.id', list)
-  const text = `select ${RUN} from tappet.runs r where ${where} order by r.id desc limit ${list.bind(page.limit)}`
+  const where = pageSql(page, 'r.id', list, order)
+  const direction = order === 'newest' ? 'desc' : 'asc'
+  const text = `
+    select ${RUN} from tappet.runs r where ${where} order by r.id ${direction} limit ${list.bind(page.limit)}`
   const rows = await ask<ListedRunRow>(pool, text, list)
-  return rows.map((row) => {
-    const { result: _, ...run } = toRun(row)
-    return { ...run, fingerprint: row.fingerprint, bulk: row.bulk }
-  })
+  return rows.map(toListedRun)
+}
+
+export function toListedRun(row: ListedRunRow): ListedRun {
+  const { result: _, ...run } = toRun(row)
+  return { ...run, fingerprint: row.fingerprint, bulk: row.bulk }
 }
 
 interface ListedEventRow {
@@ -62,21 +70,26 @@ export async function listEvents(pool: Pool, page: Page): Promise<ListedEvent[]>
   return (await ask<ListedEventRow>(pool, text, list)).map(toListedEvent)
 }
 
-function pageSql({ filter, after }: Page, id: string, list: Values): string {
+function pageSql({ filter, after }: Page, id: string, list: Values, order = 'newest'): string {
   const where = filterSql(filter, list.bind)
-  return after === undefined ? where : `${where} and ${id} < ${list.bind(after)}`
+  const beyond = order === 'newest' ? '<' : '>'
+  return after === undefined ? where : `${where} and ${id} ${beyond} ${list.bind(after)}`
 }
 
 const TABLES = { runs: 'tappet.runs r', events: 'tappet.events e', logs: 'tappet.logs l' } as const
 
 export async function count(pool: Pool, filter: Filter): Promise<Count> {
+  const found = await countUpTo(pool, filter, MAX_COUNT + 1)
+  return { count: Math.min(found, MAX_COUNT), exact: found <= MAX_COUNT }
+}
+
+export async function countUpTo(pool: Pool, filter: Filter, most: number): Promise<number> {
   const list = values()
   const where = filterSql(filter, list.bind)
   const text = `select count(*)::int as count from (
-    select from ${TABLES[filter.subject]} where ${where} limit ${list.bind(MAX_COUNT + 1)}) found`
+    select from ${TABLES[filter.subject]} where ${where} limit ${list.bind(most)}) found`
   const [row] = await ask<{ count: number }>(pool, text, list)
-  const found = row?.count ?? 0
-  return { count: Math.min(found, MAX_COUNT), exact: found <= MAX_COUNT }
+  return row?.count ?? 0
 }
 
 interface LogRow {

@@ -1,14 +1,18 @@
 import type { Pool } from 'pg'
 import type { Reader } from '../../reader.ts'
 import { chain } from './chain.ts'
+import { changedRuns } from './changes.ts'
 import { deadGroups, errorGroups } from './groups.ts'
-import { count, listEvents, listLogs, listRuns } from './lists.ts'
+import { count, countUpTo, listEvents, listLogs, listRuns } from './lists.ts'
 import { functionStats, histogram, minutes, queues, versions, workers } from './stats.ts'
 
 /** What people ask the ledger in Postgres. The pool stays its owner's. */
 export function createPostgresReader(pool: Pool): Reader {
   return {
     runs: (page) => listRuns(pool, page),
+    oldestRuns: (page) => listRuns(pool, page, 'oldest'),
+    changedRuns: (since) => changedRuns(pool, since),
+    countAll: (filter, most) => countUpTo(pool, filter, most),
     countRuns: (filter) => count(pool, filter),
     events: (page) => listEvents(pool, page),
     countEvents: (filter) => count(pool, filter),
