@@ -20,8 +20,8 @@ export const eventRoutes = [
         limit: most,
         ...(before !== undefined && { after: before }),
       }
-      const events = await reader.events(page)
-      return { events, next: events.length === most ? (events.at(-1)?.id ?? null) : null, partial: false }
+      const { found, next: after, partial } = await reader.searchEvents(page)
+      return { events: found, next: after, partial }
     },
   }),
   route({

@@ -13,7 +13,10 @@ import { type Route, route } from './route.ts'
 import { runRoutes } from './runs.ts'
 import { scheduleRoutes } from './schedules.ts'
 import { streamRoutes } from './stream/routes.ts'
+import { tickRoutes } from './ticks.ts'
 import { triggerRoutes } from './triggers.ts'
+import { uploadRoutes } from './uploads.ts'
+import { usageRoutes } from './usage.ts'
 
 /** All routes of the admin API. */
 export const ROUTES: readonly Route[] = [
@@ -25,6 +28,9 @@ export const ROUTES: readonly Route[] = [
   ...bulkRoutes,
   ...deadLetterRoutes,
   ...scheduleRoutes,
+  ...tickRoutes,
+  ...uploadRoutes,
+  ...usageRoutes,
   ...queueRoutes,
   ...logRoutes,
   ...streamRoutes,

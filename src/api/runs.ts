@@ -117,28 +117,28 @@ export const runRoutes = [
 /** `next` is the `before` of the page after this one; null at the end. */
 async function listRuns(query: z.output<typeof Filter>, deps: AdminDeps): Promise<object> {
   const { q, state, function: functionId, before, limit: most } = query
-  const runs =
-    q === undefined
-      ? await deps.store.runs({
-          limit: most,
-          ...(state !== undefined && { state }),
-          ...(functionId !== undefined && { functionId }),
-          ...(before !== undefined && { before }),
-        })
-      : await search(q, query, deps)
+  if (q !== undefined) return search(q, query, deps)
+  const runs = await deps.store.runs({
+    limit: most,
+    ...(state !== undefined && { state }),
+    ...(functionId !== undefined && { functionId }),
+    ...(before !== undefined && { before }),
+  })
   return { runs, next: runs.length === most ? (runs.at(-1)?.id ?? null) : null, partial: false }
 }
 
-function search(
+async function search(
   q: string,
   { state, function: functionId, before, limit: most }: z.output<typeof Filter>,
   { reader }: AdminDeps,
-): Promise<readonly { readonly id: string }[]> {
+): Promise<object> {
   const typed = filterOf(q, 'runs')
   const also = state === undefined ? [] : filterOf(`status:${state}`, 'runs').terms
   const named = functionId === undefined ? [] : [functionTerm(functionId)]
   const filter = { ...typed, terms: [...typed.terms, ...also, ...named] }
-  return reader.runs({ filter, limit: most, ...(before !== undefined && { after: before }) })
+  const page = { filter, limit: most, ...(before !== undefined && { after: before }) }
+  const { found, next: last, partial } = await reader.searchRuns(page)
+  return { runs: found, next: last, partial }
 }
 
 function functionTerm(functionId: string): Term {

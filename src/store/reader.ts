@@ -10,7 +10,7 @@ export interface Page {
   readonly after?: string
 }
 
-/** Exact up to 10,000: counting further takes longer than anybody waits for a list. */
+/** Exact up to 10,000 found, and, where no index helps, 10,000 looked through: nobody waits longer for a list. */
 export interface Count {
   readonly count: number
   readonly exact: boolean
@@ -111,6 +111,40 @@ export interface WorkerState {
   readonly running: number
 }
 
+/** A page of what was searched for. */
+export interface Found<T> {
+  readonly found: readonly T[]
+  /** The `after` of the next page; null at the end. */
+  readonly next: string | null
+  /** Only a part was looked through, down to `next`. */
+  readonly partial: boolean
+}
+
+/** A stored file: one version of a key. */
+export interface ListedFile {
+  readonly id: string
+  readonly key: string
+  readonly size: number
+  readonly contentType: string
+  readonly sha256: string
+  readonly filename: string | null
+  readonly createdAt: Date
+  /** When its event was in the ledger. */
+  readonly announcedAt: Date | null
+}
+
+/** What a function's runs took that began on one day. */
+export interface Usage {
+  /** UTC, `2026-11-26`. */
+  readonly day: string
+  readonly functionId: string
+  readonly runs: number
+  readonly attempts: number
+  readonly failed: number
+  readonly busyMs: number
+  readonly failedMs: number
+}
+
 /** A version of a function's code, as far as its newest 5,000 runs show. */
 export interface VersionSeen {
   readonly version: string
@@ -139,6 +173,15 @@ export interface Reader {
     readonly after: string
     readonly sinceMs: number
   }): Promise<{ readonly runs: readonly ListedRun[]; readonly nowMs: number }>
+  /** As `runs`; where no index helps, 10,000 runs are looked through at a time. */
+  searchRuns(page: Page): Promise<Found<ListedRun>>
+  searchEvents(page: Page): Promise<Found<ListedEvent>>
+  usage(days: number): Promise<readonly Usage[]>
+  files(page: {
+    readonly prefix: string
+    readonly limit: number
+    readonly before?: string
+  }): Promise<readonly ListedFile[]>
   countRuns(filter: Filter): Promise<Count>
   events(page: Page): Promise<readonly ListedEvent[]>
   countEvents(filter: Filter): Promise<Count>

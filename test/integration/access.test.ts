@@ -20,7 +20,7 @@ const ROUTES: Readonly<Record<RouteScope, readonly string[]>> = {
       ...['/events', '/events/count', '/events/:id', '/triggers', '/logs', '/queues', '/scale'],
       ...['/functions', '/function-stats', '/functions/*'],
       ...['/runs', '/runs/count', '/runs/histogram', '/runs/:id', '/runs/:id/chain'],
-      ...['/dead', '/dead/groups', '/schedules', '/bulk', '/bulk/:id', '/stream'],
+      ...['/dead', '/dead/groups', '/schedules', '/bulk', '/bulk/:id', '/stream', '/usage', '/uploads'],
     ].map((path) => `GET /_tappet/api/v1${path}`),
     'GET /2015-03-31/functions',
     'GET /2015-03-31/functions/:name',
@@ -29,7 +29,7 @@ const ROUTES: Readonly<Record<RouteScope, readonly string[]>> = {
   operate: [
     ...[
       ...['/functions/*', '/runs/:id/replay', '/runs/:id/cancel', '/dead/replay'],
-      ...['/bulk', '/bulk/:id/stop'],
+      ...['/bulk', '/bulk/:id/stop', '/schedules/run', '/schedules/backfill'],
     ].map((path) => `POST /_tappet/api/v1${path}`),
     'POST /2015-03-31/functions/:name/invocations',
     'POST /2014-11-13/functions/:name/invoke-async',

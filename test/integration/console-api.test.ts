@@ -143,6 +143,70 @@ describe('what the dashboard asks', () => {
     assert.equal((await admin.request(`${API}/scale?perWorker=0`)).status, 422)
   })
 
+  it('makes up for ticks of a stretch of time, each once', async () => {
+    const body = {
+      schedule: 'reports/nightly#0',
+      from: '2026-10-24T00:00:00Z',
+      until: '2026-10-27T00:00:00Z',
+    }
+    const ticks = ['2026-10-24T01:00:00.000Z', '2026-10-25T02:00:00.000Z', '2026-10-26T02:00:00.000Z']
+    const dry = await post('/schedules/backfill', { ...body, dryRun: true })
+    assert.deepEqual([dry.status, dry.body], [200, { ticks, runs: [], known: 0 }])
+    const made = await post('/schedules/backfill', body)
+    assert.deepEqual([made.status, made.body.runs.length, made.body.known], [202, 3, 0])
+    assert.equal((await post('/schedules/backfill', body)).body.known, 3)
+    for (const id of made.body.runs) await inState(id, 'completed')
+    const { run } = (await post('/schedules/run', { schedule: 'reports/nightly#0' })).body
+    await inState(run, 'completed')
+    for (const [wrong, status] of [
+      [{ ...body, until: '2126-01-01T00:00:00Z' }, 400],
+      [{ ...body, from: '2026-10-28T00:00:00Z' }, 400],
+      [{ ...body, from: '2020-01-01T00:00:00Z' }, 400],
+      [{ ...body, from: 'yesterday' }, 422],
+      [{ ...body, schedule: 'nobody#0' }, 404],
+    ] as const)
+      assert.equal((await post('/schedules/backfill', wrong)).status, status, JSON.stringify(wrong))
+  })
+
+  it('tells what functions used, day by day', async () => {
+    const { usage } = await get('/usage?days=2')
+    const mail = usage.find((each: { functionId: string }) => each.functionId === 'mail/send')
+    assert.ok(mail.runs >= 4 && mail.attempts >= mail.runs && mail.failed >= 2 && mail.busyMs > 0)
+    assert.equal((await admin.request(`${API}/usage?days=91`)).status, 422)
+  })
+
+  it('lists stored files', async () => {
+    const { createPostgresFiles } = await import('../../src/store/postgres/files.ts')
+    const file = { size: 3, contentType: 'text/plain', sha256: 'aa', filename: null }
+    const files = createPostgresFiles(pool)
+    for (const key of ['a/1', 'a/2', 'b_1']) await files.insert({ ...file, id: newId('file'), key })
+    const first = await get('/uploads?prefix=a/&limit=1')
+    assert.equal(first.files[0].key, 'a/2')
+    const rest = await get(`/uploads?prefix=a/&before=${first.next}`)
+    assert.deepEqual([rest.files[0].key, rest.next], ['a/1', null])
+    assert.equal((await get('/uploads?prefix=b%25')).files.length, 0)
+  })
+
+  it('looks through a part of a long list at a time where no index helps', async () => {
+    await pool.query(`
+      insert into tappet.events (id, name, source, event_id, type, time, payload)
+      select 'evt_0' || lpad(n::text, 8, '0'), sha256(n::text::bytea), '/old', n::text, 'queue.message', 'x', '{"data":{"n":1}}'
+        from generate_series(1, 12000) n`)
+    await pool.query(`
+      insert into tappet.runs (id, event, function_id, trigger, state, max_attempts, finished_at)
+      select 'run_0' || lpad(n::text, 8, '0'), 'evt_0' || lpad(n::text, 8, '0'), 'old', 0, 'completed', 1, now()
+        from generate_series(1, 12000) n`)
+    const first = await get(`/runs?${q('function:old data.n:2')}`)
+    assert.deepEqual([first.runs, first.partial, first.next], [[], true, 'run_000002001'])
+    const rest = await get(`/runs?${q('function:old data.n:2')}&before=${first.next}`)
+    assert.deepEqual([rest.partial, rest.next], [false, null])
+    assert.deepEqual(await get(`/runs/count?${q('function:old data.n:1')}`), { count: 10_000, exact: false })
+    assert.equal((await get(`/events?${q('source:nowhere')}`)).partial, true)
+    await pool.query(
+      `delete from tappet.runs where function_id = 'old'; delete from tappet.events where source = '/old'`,
+    )
+  })
+
   it('lists workers', async () => {
     assert.ok(Array.isArray((await get('/workers')).workers))
   })

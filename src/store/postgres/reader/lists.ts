@@ -2,14 +2,7 @@ import type { Pool } from 'pg'
 import type { Filter } from '../../../filter/filter.ts'
 import type { LogLine } from '../../../runtime/runtime.ts'
 import type { RunState } from '../../run-state.ts'
-import {
-  type Count,
-  type ListedEvent,
-  type ListedLog,
-  type ListedRun,
-  MAX_COUNT,
-  type Page,
-} from '../../reader.ts'
+import { type ListedEvent, type ListedLog, type ListedRun, type Page } from '../../reader.ts'
 import { filterSql } from '../filter-sql.ts'
 import { type RunRow, toRun } from '../rows.ts'
 import { type Values, values, ask } from './ask.ts'
@@ -38,7 +31,7 @@ export function toListedRun(row: ListedRunRow): ListedRun {
   return { ...run, fingerprint: row.fingerprint, bulk: row.bulk }
 }
 
-interface ListedEventRow {
+export interface ListedEventRow {
   readonly id: string
   readonly event_id: string
   readonly source: string
@@ -77,11 +70,6 @@ function pageSql({ filter, after }: Page, id: string, list: Values, order = 'new
 }
 
 const TABLES = { runs: 'tappet.runs r', events: 'tappet.events e', logs: 'tappet.logs l' } as const
-
-export async function count(pool: Pool, filter: Filter): Promise<Count> {
-  const found = await countUpTo(pool, filter, MAX_COUNT + 1)
-  return { count: Math.min(found, MAX_COUNT), exact: found <= MAX_COUNT }
-}
 
 export async function countUpTo(pool: Pool, filter: Filter, most: number): Promise<number> {
   const list = values()

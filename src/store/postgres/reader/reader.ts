@@ -3,7 +3,9 @@ import type { Reader } from '../../reader.ts'
 import { chain } from './chain.ts'
 import { changedRuns } from './changes.ts'
 import { deadGroups, errorGroups } from './groups.ts'
-import { count, countUpTo, listEvents, listLogs, listRuns } from './lists.ts'
+import { countUpTo, listEvents, listLogs, listRuns } from './lists.ts'
+import { searchCount, searchEvents, searchRuns } from './search.ts'
+import { files, usage } from './usage.ts'
 import { functionStats, histogram, minutes, queues, versions, workers } from './stats.ts'
 
 /** What people ask the ledger in Postgres. The pool stays its owner's. */
@@ -13,9 +15,13 @@ export function createPostgresReader(pool: Pool): Reader {
     oldestRuns: (page) => listRuns(pool, page, 'oldest'),
     changedRuns: (since) => changedRuns(pool, since),
     countAll: (filter, most) => countUpTo(pool, filter, most),
-    countRuns: (filter) => count(pool, filter),
+    searchRuns: (page) => searchRuns(pool, page),
+    searchEvents: (page) => searchEvents(pool, page),
+    usage: (days) => usage(pool, days),
+    files: (page) => files(pool, page),
+    countRuns: (filter) => searchCount(pool, filter),
     events: (page) => listEvents(pool, page),
-    countEvents: (filter) => count(pool, filter),
+    countEvents: (filter) => searchCount(pool, filter),
     logs: (page) => listLogs(pool, page),
     histogram: (filter, range) => histogram(pool, filter, range),
     deadGroups: (functionId) => deadGroups(pool, functionId),
