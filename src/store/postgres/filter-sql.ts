@@ -91,7 +91,9 @@ function termSql(term: Term, subject: Subject, bind: Bind, now: Date): string {
   if (!column) throw new Error(`no column for ${subject} ${field}`)
   const condition = fits(column.sql) + narrowed(term, subject, bind, now)
   if (!column.inEvent || subject === 'events') return condition
-  return `exists (select from tappet.events e where e.id = r.event and ${condition})`
+  if (field === 'cause') return `exists (select from tappet.events e where e.id = r.event and ${condition})`
+  // Not `exists`, which may be turned round: then it would be asked of every event that there is.
+  return `(select ${condition} from tappet.events e where e.id = r.event)`
 }
 
 /** Ours, by what was typed, so that the planner can take an index that holds runs in such states only. */

@@ -28,7 +28,7 @@ export const SCANNED = 10_000
 
 /** What is read row by row: text within, and what is in another table. */
 const SLOW: Readonly<Record<string, readonly string[]>> = {
-  runs: ['text', 'data', 'trigger', 'type', 'source', 'subject', 'cause', 'version'],
+  runs: ['text', 'data', 'trigger', 'type', 'source', 'subject', 'version'],
   events: ['text', 'data', 'function', 'trigger', 'type', 'source', 'subject'],
 }
 
