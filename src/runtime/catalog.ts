@@ -45,7 +45,7 @@ const MAX_ID_CHARS = 200
 
 /** Bundles that are no function's any more stay this long: a process that is about to start may want one. */
 const KEEP_MS = 600_000
-const BUILT = /-[0-9a-f]{12}\.mjs(?:\.map)?$|\.tmp$/
+const BUILT = /-[0-9a-f]{12}\.[cm]js(?:\.map|\.[^/]+\.cache)?$|\.tmp$/
 
 /**
  * Finds the functions of a project, bundles each, and asks a process apart what it declares. No user code runs in
@@ -149,8 +149,9 @@ function usesDefineFunction(source: string): boolean {
 }
 
 async function prune(buildDir: string, functions: readonly LoadedFunction[]): Promise<void> {
-  const current = new Set(functions.flatMap(({ bundle }) => [bundle, `${bundle}.map`]))
-  const old = (await walk(buildDir, (name) => BUILT.test(name))).filter((path) => !current.has(path))
+  const current = new Set(functions.map(({ bundle }) => bundle))
+  const built = await walk(buildDir, (name) => BUILT.test(name))
+  const old = built.filter((path) => !current.has(path.replace(/(?<=\.[cm]js)\.(map|[^/]+\.cache)$/, '')))
   await Promise.all(
     old.map(async (path) => {
       const found = await stat(path).catch(() => null)

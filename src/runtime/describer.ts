@@ -1,6 +1,7 @@
 import { type Failure, toFailure } from '../errors.ts'
 import { decodeJson, FRAME, type Frame } from './frames.ts'
 import { type RunnerProcess, startRunner } from './runner-process.ts'
+import { type Stacks, stacksOf } from './stacks/stacks.ts'
 
 /** What a bundle says of itself, or why it cannot. */
 export type Described =
@@ -97,7 +98,9 @@ function openDescribing(root: string, environment: DescriberOptions['environment
   process.hold(true)
   return {
     async describe(bundle, withinMs) {
-      const answered = new Promise<Described>((resolve) => (onAnswer = (frame) => resolve(readAnswer(frame))))
+      const answered = new Promise<Described>((resolve) => {
+        onAnswer = (frame) => resolve(readAnswer(frame, stacksOf(root, bundle)))
+      })
       process.send(FRAME.describe, 0, { bundle })
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<null>((resolve) => {
@@ -122,8 +125,9 @@ function openDescribing(root: string, environment: DescriberOptions['environment
   }
 }
 
-function readAnswer({ header, payload }: Frame): Described {
+async function readAnswer({ header, payload }: Frame, stacks: Stacks): Promise<Described> {
   const said = decodeJson(payload)
-  if (header.ok !== true) return { kind: 'failed', failure: said as Failure, final: false }
+  if (header.ok !== true)
+    return { kind: 'failed', failure: await stacks.failure(said as Failure), final: false }
   return said as Described
 }

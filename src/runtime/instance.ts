@@ -1,11 +1,13 @@
 import type { Failure } from '../errors.ts'
 import { type Death, type Ending, endingOf, lost, notLoaded } from './ending.ts'
 import { decodeJson, encodeJson, FRAME, type Frame } from './frames.ts'
+import type { LogOrder } from './log-order.ts'
 import { createOpenCalls } from './open-calls.ts'
 import { createProbes, PING } from './pings.ts'
 import type { RunnerHandlers, RunnerProcess } from './runner-process.ts'
 import type { LoadHeader, LoadPayload } from './runner/main.ts'
 import type { LoadedFunction, LogLine } from './runtime.ts'
+import type { Stacks } from './stacks/stacks.ts'
 
 /** One process with one version of one function in it, and the calls that are in it. */
 export interface Instance {
@@ -21,6 +23,8 @@ export interface Instance {
   end(): Promise<void>
   kill(why: Death): Promise<void>
   readonly exited: Promise<void>
+  readonly log: LogOrder
+  readonly stacks: Stacks
 }
 
 export interface Call {
@@ -36,7 +40,8 @@ export interface InstanceOptions {
   readonly environment: Readonly<Record<string, string>>
   readonly databaseUrl: string
   readonly maxResultBytes: number
-  readonly onLog: (line: LogLine) => void
+  readonly log: LogOrder
+  readonly stacks: Stacks
   /** What it wrote that belongs to no run. */
   readonly onOutput: (line: string) => void
   /** Answers a CALL. */
@@ -54,7 +59,7 @@ export function startInstance(options: InstanceOptions): Instance {
   const { fn, onOutput } = options
   let booted = false
   let loading = true
-  const runner = options.start({ onFrame, onOutput })
+  const runner = startLoading(options, { onFrame, onOutput })
   const probes = createProbes((id) => runner.send(FRAME.ping, id))
   const calls = createOpenCalls((some) => {
     runner.hold(some)
@@ -67,7 +72,7 @@ export function startInstance(options: InstanceOptions): Instance {
   function onFrame(frame: Frame): void {
     booted = true
     if (frame.type === FRAME.answer) calls.settle(frame.id, toEnding(frame))
-    else if (frame.type === FRAME.log) options.onLog(decodeJson(frame.payload) as LogLine)
+    else if (frame.type === FRAME.log) options.log.write(decodeJson(frame.payload) as LogLine)
     else if (frame.type === FRAME.call) void replyTo(frame, runner, options)
     else if (frame.type === FRAME.pong) probes.answered(frame.id)
     else if (frame.type === FRAME.retire) onRetire()
@@ -84,7 +89,6 @@ export function startInstance(options: InstanceOptions): Instance {
     usable = false
     if (calls.size() === 0) void end()
   }
-  load(runner, options)
   const exited = runner.exited.then((exit) => {
     gone = endingOf({ file: fn.file, death, booted, loading, calls: calls.size() }, exit)
     calls.settleAll(gone)
@@ -105,6 +109,7 @@ export function startInstance(options: InstanceOptions): Instance {
   }
 
   return {
+    ...{ log: options.log, stacks: options.stacks },
     exited,
     kill,
     end,
@@ -132,7 +137,8 @@ function toEnding({ header, payload }: Frame): Ending {
   return { kind: 'answered', ok: header.ok === true, payload }
 }
 
-function load(runner: RunnerProcess, options: InstanceOptions): void {
+function startLoading(options: InstanceOptions, handlers: RunnerHandlers): RunnerProcess {
+  const runner = options.start(handlers)
   const { fn, maxResultBytes, environment, databaseUrl } = options
   const header: LoadHeader = { functionId: fn.id, file: fn.file, bundle: fn.bundle, maxResultBytes }
   // Secrets are not in a command line, nor in an environment at start: those can be read by others.
@@ -140,4 +146,5 @@ function load(runner: RunnerProcess, options: InstanceOptions): void {
   // Answered before anything of the function's runs.
   runner.send(FRAME.ping, PING.boot)
   runner.send(FRAME.load, 0, header, encodeJson(payload))
+  return runner
 }

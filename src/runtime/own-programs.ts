@@ -12,6 +12,9 @@ const files = new Map<string, Promise<string>>()
 /** The file that the supervisor starts with. */
 export const supervisorFile = (): Promise<string> => ownFile('supervisor')
 
+/** The file of the thread that reads source maps. */
+export const stacksFile = (): Promise<string> => ownFile('stacks')
+
 /** One of our own programs. Run from source, it is bundled first, beside the packages that it may need. */
 function ownFile(name: string): Promise<string> {
   const known = files.get(name) ?? (SOURCE ? bundle(name) : Promise.resolve(beside(`./${name}/main.js`)))

@@ -7,7 +7,8 @@ import { decodeJson, encodeJson, FRAME, MAX_FRAME_BYTES } from './frames.ts'
 import { DEFAULT_MAX_RESULT_BYTES } from './handler/result.ts'
 import { replyTo } from './host-replies.ts'
 import { type Instance, startInstance } from './instance.ts'
-import { createOutputLog, joinLines } from './output-log.ts'
+import { createLogOrder } from './log-order.ts'
+import { createOutputLog } from './output-log.ts'
 import { createPool, type Pool } from './pool.ts'
 import type {
   Admission,
@@ -18,6 +19,7 @@ import type {
   LogLine,
   Settled,
 } from './runtime.ts'
+import { type Stacks, stacksOf } from './stacks/stacks.ts'
 
 export interface ProcessRuntimeOptions {
   /** The project's folder: where functions find themselves. */
@@ -151,14 +153,16 @@ function openPool(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunc
 
 function openInstance(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunction): Instance {
   const { maxResultBytes = DEFAULT_MAX_RESULT_BYTES } = options
+  const stacks = stacksOf(options.root, fn.bundle)
   return startInstance({
     fn,
     start: (handlers) => booter.start(fn, handlers),
     environment: options.environment(fn),
     databaseUrl: options.databaseUrl(fn),
     maxResultBytes: Math.min(maxResultBytes, MAX_RESULT_BYTES),
-    onLog: joinLines(options.onLog),
-    onOutput: createOutputLog(options.logger, fn.id),
+    stacks,
+    log: createLogOrder(stacks, options.onLog),
+    onOutput: createOutputLog(options.logger, fn.id, stacks),
     onCall: (frame) => replyTo(frame, options.host, fn.id),
   })
 }
@@ -183,14 +187,15 @@ async function attempt(instance: Instance, invocation: Invocation, signal: Abort
   const ending = await call.ended
   clearTimeout(grace)
   signal.removeEventListener('abort', onAbort)
-  return signal.aborted && ending.kind !== 'blocked' ? aborted(signal) : settledOf(ending)
+  await instance.log.settled()
+  return signal.aborted && ending.kind !== 'blocked' ? aborted(signal) : settledOf(ending, instance.stacks)
 }
 
-function settledOf(ending: Ending): Settled {
-  if (ending.kind !== 'answered')
-    return { ok: false, lost: ending.kind !== 'failed', failure: ending.failure }
-  const said = decodeJson(ending.payload)
-  return ending.ok ? { ok: true, result: said } : { ok: false, lost: false, failure: said as Failure }
+async function settledOf(ending: Ending, stacks: Stacks): Promise<Settled> {
+  if (ending.kind === 'answered' && ending.ok) return { ok: true, result: decodeJson(ending.payload) }
+  const lost = ending.kind === 'lost' || ending.kind === 'blocked'
+  const failure = ending.kind === 'answered' ? (decodeJson(ending.payload) as Failure) : ending.failure
+  return { ok: false, lost, failure: await stacks.failure(failure) }
 }
 
 function aborted(signal: AbortSignal): Settled {

@@ -30,7 +30,7 @@ export interface RunnerOptions extends RunnerHandlers {
   readonly memoryMb?: number
 }
 
-const FLAGS = ['--enable-source-maps', '--no-warnings']
+const FLAGS = ['--no-warnings']
 
 /** A process whose socket has closed ends by itself within this time, or not at all. */
 const CLOSED_MS = 200

@@ -15,7 +15,7 @@ export function normalMessage({ message }: Pick<Failure, 'message'>): string {
  */
 export function fingerprintOf(failure: Failure): string {
   const frame = /^\s*at (.+)$/m.exec(failure.stack ?? '')?.[1] ?? ''
-  const place = frame.replaceAll(/:\d+(?=[:)]|$)/g, '').replaceAll(/-[0-9a-f]{12}(?=\.mjs)/g, '')
+  const place = frame.replaceAll(/:\d+(?=[:)]|$)/g, '').replaceAll(/-[0-9a-f]{12}(?=\.[cm]js)/g, '')
   const parts = [failure.code ?? failure.name, normalMessage(failure), place]
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16)
 }

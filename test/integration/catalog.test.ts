@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, realpath, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url'
 import type { Catalog } from '../../src/runtime/catalog.ts'
 import { loadCatalog } from '../../src/runtime/catalog.ts'
 import { createDescriber, type Describe } from '../../src/runtime/describer.ts'
+import { eventually } from '../support/eventually.ts'
 import { find, makeInvocation, makeProject, never, type Project, startProcesses } from '../support/runtime.ts'
 
 const ZOD = fileURLToPath(import.meta.resolve('zod'))
@@ -26,7 +27,7 @@ describe('the catalog', () => {
     assert.deepEqual(problems, [])
     const [{ bundle, version, ...declared } = assert.fail()] = functions
     assert.match(version, /^[0-9a-f]{12}$/)
-    assert.equal(bundle, join(project.root, `.tappet/build/orders/place-${version}.mjs`))
+    assert.equal(bundle, join(project.root, `.tappet/build/orders/place-${version}.cjs`))
     assert.deepEqual(declared, {
       id: 'orders/place',
       file: 'functions/orders/place.ts',
@@ -445,6 +446,57 @@ describe('a bundle', () => {
     await project.write(`${folder}/package.json`, '{ "name": "native", "main": "index.js", "gypfile": true }')
     await project.write(`${folder}/index.js`, `module.exports = { where: __dirname }`)
     assert.equal(await runOnce(), join(project.root, 'node_modules/native'))
+  })
+
+  test('leaves packages that the project names where they are', async () => {
+    project = await makeProject({
+      'a.ts': `import { where } from 'named'\n${on('', '() => where()')}`,
+    })
+    const named = join(project.root, 'node_modules/named')
+    await mkdir(named, { recursive: true })
+    await writeFile(join(named, 'package.json'), '{"name":"named","main":"index.js"}')
+    await writeFile(join(named, 'index.js'), 'exports.where = () => __dirname')
+    await writeFile(join(project.root, 'package.json'), '{"tappet":{"external":["named"]}}')
+    assert.equal(await runOnce(), await realpath(named))
+  })
+
+  test('may wait for something at its top level', async () => {
+    project = await makeProject({
+      'a.ts': `const two = await Promise.resolve(2)\n${on('', '() => two')}`,
+      'b.ts': on('', '() => import.meta.url'),
+    })
+    assert.equal(await runOnce(), 2)
+    const { functions } = await project.load()
+    assert.deepEqual(
+      functions.map(({ bundle }) => bundle.slice(-4)),
+      ['.mjs', '.cjs'],
+    )
+  })
+
+  test('is kept as V8 compiled it after its first run, for the next process; half of that harms nobody', async () => {
+    project = await makeProject({ 'a.ts': on('', '() => 1') })
+    const { functions } = await project.load()
+    const cache = `${functions[0]?.bundle}.${process.version}-${process.arch}.cache`
+    const kept = async (): Promise<Buffer | null> => readFile(cache).catch(() => null)
+    const runUntil = async (test: (code: Buffer | null) => boolean): Promise<Buffer | null> => {
+      const harness = startProcesses(project.root)
+      try {
+        const settled = await harness.runtime.run(
+          find({ functions, problems: [] }, 'a'),
+          makeInvocation(null),
+          never,
+        )
+        assert.deepEqual(settled, { ok: true, result: 1 })
+        await eventually(async () => test(await kept()), 'the compiled code')
+        return await kept()
+      } finally {
+        await harness.close()
+      }
+    }
+    const first = await runUntil((code) => code !== null)
+    assert.ok(first)
+    await writeFile(cache, first.subarray(0, first.length / 2))
+    await runUntil((code) => code?.length === first.length)
   })
 
   test('imports errors that the broker understands', async () => {

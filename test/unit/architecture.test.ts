@@ -138,6 +138,7 @@ const WALL_CLOCKS: Readonly<Record<string, string>> = {
   'src/embedded/cluster.ts': 'a name for a folder that was put aside',
   'src/queue/bullmq.ts': 'a field that BullMQ asks for; nothing is ordered by it',
   'src/queue/bullmq-consumer.ts': 'a field that BullMQ asks for; nothing reads it',
+  'src/runtime/bundle.ts': 'the age of a file, by the clock that dated it',
   'src/runtime/catalog.ts': 'the age of a file in a cache, by the clock that dated it',
   'src/runtime/runner/sample.ts': 'an example of a date',
   'src/runtime/handler/log-line.ts': 'the time in a log line of a function',

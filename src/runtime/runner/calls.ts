@@ -20,6 +20,8 @@ export interface Loaded {
   readonly functionId: string
   readonly maxResultBytes: number
   readonly database: Database
+  /** To be called when it has done something, and does nothing: it takes a while. */
+  keepCode(): void
 }
 
 export interface Calls {
@@ -29,6 +31,9 @@ export interface Calls {
   /** Blames the call in which it was thrown. False when there is none, or it has been answered. */
   blame(thrown: unknown): boolean
 }
+
+/** So long after a call V8's code is written down, if there is no other. */
+const KEEP_CODE_MS = 20
 
 interface Call {
   readonly id: number
@@ -71,6 +76,8 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
     return callHandler(definition, decodeJson(frame.payload) as Envelope, ctx, { trigger, maxResultBytes })
   }
 
+  const keepCode = createCodeKeeper(() => open.size === 0)
+
   return {
     async invoke(frame, loading) {
       const call = openCall(frame, channel)
@@ -80,6 +87,7 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
       const left = call.answered ? null : findLeftOpen()
       if (left !== null) call.log.write('warn', `left open after the function had returned: ${left}`, null)
       answer(call, result)
+      if (result.ok) keepCode(loading)
     },
     async admit(frame, loading) {
       const check = async (): Promise<Answer> => {
@@ -107,6 +115,19 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
       answer(call, { ok: false, failure: failureOf(thrown) })
       return true
     },
+  }
+}
+
+/** Once, when the process has done something and does nothing. */
+function createCodeKeeper(isIdle: () => boolean): (loading: Promise<Loaded>) => void {
+  let asked = false
+  return (loading) => {
+    if (asked || !isIdle()) return
+    asked = true
+    setTimeout(() => {
+      asked = isIdle()
+      if (asked) void loading.then((loaded) => loaded.keepCode())
+    }, KEEP_CODE_MS).unref()
   }
 }
 

@@ -2,7 +2,6 @@
  * The process in which one version of one function runs. Starts empty, loads the bundle that LOAD names, and answers
  * calls until the broker closes the socket. Knows nothing of the ledger or the queue.
  */
-import { pathToFileURL } from 'node:url'
 import { TappetError } from '../../errors.ts'
 import { decodeJson, encodeJson, FRAME, type Frame } from '../frames.ts'
 import { failureOf } from '../handler/failure.ts'
@@ -11,6 +10,7 @@ import { openChannel } from './channel.ts'
 import { createDatabase } from './database.ts'
 import { describeModule, isDefinition } from './describe.ts'
 import { createRemoteHost } from './host.ts'
+import { loadBundle } from './load-bundle.ts'
 import { shortenStack } from './stack.ts'
 
 export interface LoadHeader {
@@ -62,14 +62,20 @@ async function load(
   { environment, databaseUrl }: LoadPayload,
 ): Promise<Loaded> {
   Object.assign(process.env, environment)
-  const module = await importBundle(bundle)
-  const definition = module.default
+  const { exports, keepCode } = await loadBundle(bundle)
+  const definition = exports.default
   if (!isDefinition(definition)) {
     throw new TypeError(
       `${file}: expected a default export made with defineFunction, got ${typeof definition}`,
     )
   }
-  return { definition, functionId, maxResultBytes, database: createDatabase(functionId, databaseUrl) }
+  return {
+    definition,
+    functionId,
+    maxResultBytes,
+    database: createDatabase(functionId, databaseUrl),
+    keepCode,
+  }
 }
 
 async function report(loading: Promise<unknown>): Promise<void> {
@@ -84,15 +90,11 @@ async function report(loading: Promise<unknown>): Promise<void> {
 
 async function describe({ id, header }: Frame): Promise<void> {
   try {
-    const description = describeModule(await importBundle(String(header.bundle)))
+    const description = describeModule((await loadBundle(String(header.bundle))).exports)
     channel.send(FRAME.answer, id, { ok: true }, encodeJson(description))
   } catch (error) {
     channel.send(FRAME.answer, id, { ok: false }, encodeJson(shortenStack(failureOf(error))))
   }
-}
-
-function importBundle(bundle: string): Promise<{ readonly default?: unknown }> {
-  return import(pathToFileURL(bundle).href) as Promise<{ readonly default?: unknown }>
 }
 
 /** The state of the process is unknown from here on: it finishes what it can and takes no more. */

@@ -12,9 +12,18 @@ const LOADERS = [
 ]
 const FIELDS = ['gypfile', 'napi', 'binary']
 
-/** Leaves `.node` files, and packages that load one, where they are: a bundle cannot carry them. */
-export const nativePackages: Plugin = {
-  name: 'native-packages',
+/** Packages that a project wants left out of bundles: `"tappet": { "external": ["sharp"] }` in its package.json. */
+export async function namedExternal(root: string): Promise<readonly string[]> {
+  const manifest = await readManifest(root)
+  const { external } = (manifest.tappet ?? {}) as { readonly external?: unknown }
+  return Array.isArray(external) ? external.map(String) : []
+}
+
+const ASKED_HERE = Symbol('asked here')
+
+/** Leaves `.node` files, packages that load one, and those named, where they are: a bundle cannot carry them. */
+export const externalPackages = (names: readonly string[]): Plugin => ({
+  name: 'external-packages',
   setup(build) {
     const native = new Map<string, Promise<boolean>>()
     const isNative = (folder: string): Promise<boolean> => {
@@ -25,15 +34,18 @@ export const nativePackages: Plugin = {
     build.onResolve(
       { filter: /^[^./]|\.node$/ },
       async ({ path, kind, importer, resolveDir, pluginData }) => {
-        if (pluginData === nativePackages || kind === 'entry-point' || path.startsWith('node:')) return null
-        const found = await build.resolve(path, { kind, importer, resolveDir, pluginData: nativePackages })
+        if (pluginData === ASKED_HERE || kind === 'entry-point' || path.startsWith('node:')) return null
+        const found = await build.resolve(path, { kind, importer, resolveDir, pluginData: ASKED_HERE })
         if (found.errors.length > 0 || found.external) return null
-        const external = found.path.endsWith('.node') || (await isNative(packageFolder(found.path)))
+        const external =
+          names.some((name) => path === name || path.startsWith(`${name}/`)) ||
+          found.path.endsWith('.node') ||
+          (await isNative(packageFolder(found.path)))
         return external ? { path: found.path, external: true } : null
       },
     )
   },
-}
+})
 
 /** `…/node_modules/@scope/name` of a path in it, or an empty text. */
 function packageFolder(path: string): string {
@@ -42,11 +54,19 @@ function packageFolder(path: string): string {
 
 async function readNative(folder: string): Promise<boolean> {
   if (folder === '') return false
-  const text = await readFile(join(folder, 'package.json'), 'utf8').catch(() => '{}')
-  const manifest = JSON.parse(text) as Readonly<Record<string, unknown>>
+  const manifest = await readManifest(folder)
   const needed = Object.keys({
     ...(manifest.dependencies as object),
     ...(manifest.optionalDependencies as object),
   })
   return FIELDS.some((field) => field in manifest) || needed.some((name) => LOADERS.includes(name))
+}
+
+async function readManifest(folder: string): Promise<Readonly<Record<string, unknown>>> {
+  const text = await readFile(join(folder, 'package.json'), 'utf8').catch(() => '{}')
+  try {
+    return (JSON.parse(text) ?? {}) as Readonly<Record<string, unknown>>
+  } catch {
+    return {}
+  }
 }

@@ -1,0 +1,78 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { constants, Script } from 'node:vm'
+import { crc32 } from 'node:zlib'
+
+export interface LoadedBundle {
+  readonly exports: { readonly default?: unknown }
+  /** Writes down what V8 has compiled so far, for the next process; does nothing if that was there already. */
+  keepCode(): void
+}
+
+const WRAPPER = '(function (exports, require, module, __filename, __dirname) {'
+
+/** Imports a bundle; with the code that V8 made of it before, if that is there and of this V8. */
+export async function loadBundle(path: string): Promise<LoadedBundle> {
+  if (!path.endsWith('.cjs')) {
+    const exports = (await import(pathToFileURL(path).href)) as { readonly default?: unknown }
+    return { exports, keepCode: () => undefined }
+  }
+  const cachePath = codeCachePath(path)
+  const cachedData = readCode(cachePath)
+  const script = new Script(`${WRAPPER}${readFileSync(path, 'utf8')}\n})`, {
+    filename: path,
+    columnOffset: -WRAPPER.length,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    ...(cachedData && { cachedData }),
+  })
+  let kept = cachedData !== null && script.cachedDataRejected === false
+  return {
+    exports: evaluate(script, path),
+    keepCode() {
+      if (!kept) writeCode(cachePath, script.createCachedData())
+      kept = true
+    },
+  }
+}
+
+/** What another version of Node, or another machine, has compiled lies beside it. */
+function codeCachePath(path: string): string {
+  return `${path}.${process.version}-${process.arch}.cache`
+}
+
+function evaluate(script: Script, path: string): { readonly default?: unknown } {
+  const module: { exports: unknown } = { exports: {} }
+  const run = script.runInThisContext() as (...args: unknown[]) => void
+  run.call(module.exports, module.exports, createRequire(path), module, path, dirname(path))
+  const { exports } = module
+  const isEsModule = typeof exports === 'object' && exports !== null && '__esModule' in exports
+  // A file that is a CommonJS module itself exports its definition as a whole.
+  return isEsModule ? (exports as LoadedBundle['exports']) : { default: exports }
+}
+
+const SUM_BYTES = 4
+
+/** V8 trusts what it is given: half a file must not reach it. */
+function readCode(path: string): Buffer | null {
+  try {
+    const bytes = readFileSync(path)
+    const code = bytes.subarray(SUM_BYTES)
+    return crc32(code) === bytes.readUInt32LE(0) ? code : null
+  } catch {
+    return null
+  }
+}
+
+function writeCode(path: string, code: Buffer): void {
+  const sum = Buffer.alloc(SUM_BYTES)
+  sum.writeUInt32LE(crc32(code))
+  try {
+    const temporary = `${path}.${process.pid}.tmp`
+    writeFileSync(temporary, Buffer.concat([sum, code]))
+    renameSync(temporary, path)
+  } catch {
+    // The next start is slower: no more.
+  }
+}
