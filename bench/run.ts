@@ -11,7 +11,8 @@ interface Figures {
   readonly p99: number
 }
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: { seconds: { type: 'string', default: '4' }, rounds: { type: 'string', default: '5' } },
 })
 const SECONDS = Number(values.seconds)
@@ -100,4 +101,5 @@ function printBreakdown(side: Side): void {
   )
 }
 
-await main()
+if (positionals[0] === 'runtime') await (await import('./runtime.ts')).benchRuntime(ROUNDS)
+else await main()

@@ -28,9 +28,16 @@ const ALONE_AT_ONCE = 4
 /** Remembers what it has seen: a bundle never changes. What failed is tried again, unless it took all its time. */
 export function createDescriber({ root, environment, deadlineMs = 10_000 }: DescriberOptions): Describe {
   const known = new Map<string, Described>()
+  let next: Describing | null = null
+  let rounds = 0
+  const open = (): Describing => {
+    const found = next ?? openDescribing(root, environment)
+    next = null
+    return found
+  }
 
   const describeAlone = async (bundle: string): Promise<Described> => {
-    const process = openDescribing(root, environment)
+    const process = open()
     const described = await process.describe(bundle, deadlineMs)
     process.close()
     return described ?? { kind: 'failed', failure: await process.failure(deadlineMs), final: process.hung() }
@@ -39,14 +46,14 @@ export function createDescriber({ root, environment, deadlineMs = 10_000 }: Desc
   /** All in one process, as long as it lives; then in another. Leaves out those during which a process died or hung. */
   const describeTogether = async (bundles: readonly string[]): Promise<Map<string, Described>> => {
     const found = new Map<string, Described>()
-    let process = openDescribing(root, environment)
+    let process = open()
     for (const bundle of bundles) {
       const described = await process.describe(bundle, deadlineMs * SHARE_IN_COMPANY)
       if (described) {
         found.set(bundle, described)
       } else {
         process.close()
-        process = openDescribing(root, environment)
+        process = open()
       }
     }
     process.close()
@@ -63,6 +70,8 @@ export function createDescriber({ root, environment, deadlineMs = 10_000 }: Desc
     }
     await Promise.all(Array.from({ length: ALONE_AT_ONCE }, alone))
     for (const [bundle, described] of found) known.set(bundle, described)
+    // Who asks again edits: the next process boots until then.
+    if (++rounds > 1) next = openDescribing(root, environment)
   }
 
   return async (bundles) => {
@@ -95,9 +104,9 @@ function openDescribing(root: string, environment: DescriberOptions['environment
     onFrame: (frame) => frame.type === FRAME.answer && onAnswer(frame),
     onOutput: () => undefined,
   })
-  process.hold(true)
   return {
     async describe(bundle, withinMs) {
+      process.hold(true)
       const answered = new Promise<Described>((resolve) => {
         onAnswer = (frame) => resolve(readAnswer(frame, stacksOf(root, bundle)))
       })

@@ -42,7 +42,8 @@ export function endingOf({ file, death, booted, loading, calls }: LastState, exi
     return { kind: 'blocked', failure: failure('TPT_INSTANCE_LOST', message) }
   }
   if (exit.error !== null) return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', `${file}: ${how}`) }
-  if (!booted)
+  // Nobody kills a process while it loads but chance: the kernel for want of memory, or a person.
+  if (!booted || (loading && exit.signal === 'SIGKILL' && !exit.overMemory))
     return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', `${file}: ${how} before it began`) }
   if (loading)
     return { kind: 'failed', failure: failure('TPT_FUNCTION_LOAD', `${file}: ${how} while it loaded`) }

@@ -70,7 +70,7 @@ export function startInstance(options: InstanceOptions): Instance {
   let gone: Ending | null = null
 
   function onFrame(frame: Frame): void {
-    booted = true
+    booted ||= frame.id !== PING.spare || frame.type !== FRAME.pong
     if (frame.type === FRAME.answer) calls.settle(frame.id, toEnding(frame))
     else if (frame.type === FRAME.log) options.log.write(decodeJson(frame.payload) as LogLine)
     else if (frame.type === FRAME.call) void replyTo(frame, runner, options)

@@ -1,5 +1,5 @@
 /** Which question a PING asks; its PONG has the same id. */
-export const PING = { check: 0, lag: 1, boot: 2 } as const
+export const PING = { check: 0, lag: 1, boot: 2, spare: 3 } as const
 
 export interface Probes extends Omit<LagMeter, 'answered'>, Pick<Pings, 'ask'> {
   answered(id: number): void

@@ -81,6 +81,6 @@ function openSpare(options: Omit<SparesOptions, 'count'>): Spare {
     onFrame: (frame) => handlers.onFrame(frame),
     onOutput: (line) => handlers.onOutput(line),
   })
-  process.send(FRAME.ping, PING.boot)
+  process.send(FRAME.ping, PING.spare)
   return { process, adopt: (given) => (handlers = given) }
 }

@@ -28,6 +28,7 @@ const cases: readonly (readonly [string, Partial<LastState>, Partial<Exit>, stri
   ['at its import, one call', { loading: true }, {}, 'failed', 'TPT_FUNCTION_LOAD'],
   ['at its import, two calls', { loading: true, calls: 2 }, {}, 'failed', 'TPT_FUNCTION_LOAD'],
   ['before it began', { booted: false, loading: true }, {}, 'lost', 'TPT_INSTANCE_LOST'],
+  ['killed at its import by chance', { loading: true }, { signal: 'SIGKILL' }, 'lost', 'TPT_INSTANCE_LOST'],
   ['killed for another run', { death: 'timeout' }, {}, 'lost', 'TPT_INSTANCE_LOST'],
   [
     'killed at its import for another run',
