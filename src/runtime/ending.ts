@@ -42,8 +42,7 @@ export function endingOf({ file, death, booted, loading, calls }: LastState, exi
     return { kind: 'blocked', failure: failure('TPT_INSTANCE_LOST', message) }
   }
   if (exit.error !== null) return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', `${file}: ${how}`) }
-  // Nobody kills a process while it loads but chance: the kernel for want of memory, or a person.
-  if (!booted || (loading && exit.signal === 'SIGKILL' && !exit.overMemory))
+  if (!mayHaveBegun(booted, loading, exit))
     return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', `${file}: ${how} before it began`) }
   if (loading)
     return { kind: 'failed', failure: failure('TPT_FUNCTION_LOAD', `${file}: ${how} while it loaded`) }
@@ -53,6 +52,11 @@ export function endingOf({ file, death, booted, loading, calls }: LastState, exi
   }
   const code = isOutOfMemory(exit) ? 'TPT_OUT_OF_MEMORY' : 'TPT_FUNCTION_CRASHED'
   return { kind: 'failed', failure: failure(code, `${file}: ${how}`) }
+}
+
+/** Nobody kills a process while it loads but chance: the kernel for want of memory, or a person. */
+function mayHaveBegun(booted: boolean, loading: boolean, { signal, overMemory }: Exit): boolean {
+  return booted && !(loading && signal === 'SIGKILL' && !overMemory)
 }
 
 /** We ended it for it, or V8 gave up. */

@@ -15,20 +15,28 @@ export const supervisorFile = (): Promise<string> => ownFile('supervisor')
 /** The file of the thread that reads source maps. */
 export const stacksFile = (): Promise<string> => ownFile('stacks')
 
-/** One of our own programs. Run from source, it is bundled first, beside the packages that it may need. */
-function ownFile(name: string): Promise<string> {
-  const known = files.get(name) ?? (SOURCE ? bundle(name) : Promise.resolve(beside(`./${name}/main.js`)))
+/** Our own programs: each one file, which a process has read sooner than many. */
+export const PROGRAMS = ['runner', 'supervisor', 'stacks'] as const
+type Name = (typeof PROGRAMS)[number]
+
+/** Made with the rest of `dist`, or now when the code runs from source, beside the packages that it may need. */
+function ownFile(name: Name): Promise<string> {
+  const inCache = beside(`../../node_modules/.cache/tappet/${name}.cjs`)
+  const built = Promise.resolve(beside(`./${name}/main.cjs`))
+  const known = files.get(name) ?? (SOURCE ? bundleProgram(name, inCache) : built)
   files.set(name, known)
   return known
 }
 
-async function bundle(name: string): Promise<string> {
-  const path = beside(`../../node_modules/.cache/tappet/${name}.mjs`)
+/** Writes one of our programs to `path`, and gives that. */
+export async function bundleProgram(name: Name, path = beside(`./${name}/main.cjs`)): Promise<string> {
   const { outputFiles } = await build({
-    ...{ bundle: true, write: false, format: 'esm', platform: 'node', logLevel: 'silent' },
-    target: `node${process.versions.node}`,
-    entryPoints: [beside(`./${name}/main.ts`)],
+    ...{ bundle: true, write: false, format: 'cjs', platform: 'node', logLevel: 'silent' },
+    target: 'node20',
+    entryPoints: [beside(`./${name}/main.${SOURCE ? 'ts' : 'js'}`)],
     outfile: path,
+    define: { 'import.meta.url': '__tappetUrl' },
+    banner: { js: 'const __tappetUrl = require("node:url").pathToFileURL(__filename).href;' },
   })
   const [output] = outputFiles
   if (!output) throw new Error(`expected a bundle of the ${name}, got none`)

@@ -3,7 +3,6 @@ import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { constants, Script } from 'node:vm'
-import { crc32 } from 'node:zlib'
 
 export interface LoadedBundle {
   readonly exports: { readonly default?: unknown }
@@ -59,15 +58,20 @@ function readCode(path: string): Buffer | null {
   try {
     const bytes = readFileSync(path)
     const code = bytes.subarray(SUM_BYTES)
-    return crc32(code) === bytes.readUInt32LE(0) ? code : null
+    return sumOf(code) === bytes.readUInt32LE(0) ? code : null
   } catch {
     return null
   }
 }
 
+function sumOf(code: Buffer): number {
+  // At the top of the file it would be loaded by processes that have no use for it.
+  return process.getBuiltinModule('node:zlib').crc32(code)
+}
+
 function writeCode(path: string, code: Buffer): void {
   const sum = Buffer.alloc(SUM_BYTES)
-  sum.writeUInt32LE(crc32(code))
+  sum.writeUInt32LE(sumOf(code))
   try {
     const temporary = `${path}.${process.pid}.tmp`
     writeFileSync(temporary, Buffer.concat([sum, code]))

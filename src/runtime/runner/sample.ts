@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Schema } from '../../lib/schema.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -99,7 +98,7 @@ function bound(value: unknown, otherwise: number): number {
 }
 
 const FORMATS: Readonly<Record<string, () => string>> = {
-  uuid: randomUUID,
+  uuid: () => crypto.randomUUID(),
   email: () => 'a@b.co',
   uri: () => 'https://example.com/',
   'date-time': () => new Date().toISOString(),
