@@ -13,7 +13,11 @@ interface Figures {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: 'string', default: '4' }, rounds: { type: 'string', default: '5' } },
+  options: {
+    seconds: { type: 'string', default: '4' },
+    rounds: { type: 'string', default: '5' },
+    only: { type: 'string', default: '' },
+  },
 })
 const SECONDS = Number(values.seconds)
 const ROUNDS = Number(values.rounds)
@@ -101,5 +105,5 @@ function printBreakdown(side: Side): void {
   )
 }
 
-if (positionals[0] === 'runtime') await (await import('./runtime.ts')).benchRuntime(ROUNDS)
+if (positionals[0] === 'runtime') await (await import('./runtime.ts')).benchRuntime(ROUNDS, values.only)
 else await main()

@@ -49,8 +49,8 @@ const FILES = {
   'large.ts': `${IMPORTS}${on(`() => ${USES}`)}`,
 }
 
-/** Everything that the issue of the function runtime names, each as a ratio of two things measured in turn. */
-export async function benchRuntime(rounds: number): Promise<void> {
+/** What a function runtime is judged by, each as a ratio of two things measured in turn; `only` those with it in their name. */
+export async function benchRuntime(rounds: number, only: string): Promise<void> {
   const project = await makeProject(FILES)
   await symlink(join(import.meta.dirname, '..', 'node_modules'), join(project.root, 'node_modules'))
   await writeFile(join(project.root, 'large.mjs'), `${IMPORTS}console.log(${USES}.length)\n`)
@@ -60,7 +60,8 @@ export async function benchRuntime(rounds: number): Promise<void> {
   )
   console.log('what'.padEnd(58), 'ours'.padStart(9), 'base'.padStart(9), '    ratio (min–max)', '      goal')
   try {
-    for (const figure of figures(project, catalog)) await report(figure, rounds)
+    for (const figure of figures(project, catalog))
+      if (figure.name.includes(only)) await report(figure, rounds)
   } finally {
     await project.remove()
   }

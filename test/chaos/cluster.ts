@@ -193,7 +193,7 @@ function launcher({ folder, cli, logFile, env, deaths }: LauncherOptions): Launc
         })
       }
       keep(child)
-      await eventually(async () => (await fetch(`${url}/healthz`)).ok, `${role} ${port} answers`, 30_000)
+      await eventually(async () => (await fetch(`${url}/healthz`)).ok, `${role} ${port} answers`, 120_000)
       let ready = true
       const probe = setInterval(() => {
         const asked = fetch(`${url}/healthz`, { signal: AbortSignal.timeout(1_000) })
