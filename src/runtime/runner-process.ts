@@ -32,6 +32,9 @@ export interface RunnerOptions extends RunnerHandlers {
 
 const FLAGS = ['--no-warnings']
 
+/** A process that was killed, and that the supervisor has not seen end for so long, is not watched by anybody. */
+const UNSEEN_MS = 5_000
+
 /** A process whose socket has closed ends by itself within this time, or not at all. */
 const CLOSED_MS = 200
 
@@ -69,6 +72,7 @@ export function startRunner(options: RunnerOptions): RunnerProcess {
   }
   const kill = (): void => {
     if (exit) return
+    if (!killed) setTimeout(() => exit ?? watched?.distrust(), UNSEEN_MS).unref()
     killed = true
     killGroup(pid)
     // It may be about to start.

@@ -494,6 +494,18 @@ describe('functions that hurt their process', () => {
       await eventually(() => found.every((pid) => !isAlive(pid)), 'no process left')
     })
 
+    test('ends at its timeout also when the supervisor does nothing', async () => {
+      const controller = new AbortController()
+      const running = run('faulty', 'spin', controller.signal, { alone: true })
+      const [pid = 0] = await pids(1)
+      const supervisor = parentOf(pid)
+      process.kill(supervisor, 'SIGSTOP')
+      controller.abort(timeout)
+      assert.equal((await running).ok, false)
+      await eventually(() => !isAlive(supervisor) && !isAlive(pid), 'both to be gone')
+      assert.equal((await run('pid', null)).ok, true)
+    })
+
     test('is over for all when their supervisor is killed; nobody is to blame, and another takes its place', async () => {
       const running = [run('stays', null), run('faulty', 'spin', never, { alone: true })]
       const found = await pids(2)

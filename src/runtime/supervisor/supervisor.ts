@@ -17,6 +17,8 @@ export interface Watcher {
 export interface Watched {
   kill(): void
   limit(memoryMb: number, prlimit: string | null): void
+  /** The supervisor does not do its work: all that it watches is lost, and another takes its place. */
+  distrust(): void
   /** Whether our own process stays alive for it. */
   hold(held: boolean): void
 }
@@ -84,6 +86,7 @@ function open(file: string): Supervisor {
       if (lost) process.nextTick(() => watchers.delete(id) && watcher.onEnded(LOST))
       return {
         kill: () => tell({ op: 'kill', id }),
+        distrust: onLost,
         limit: (memoryMb, prlimit) => tell({ op: 'limit', id, memoryMb, prlimit }),
         hold: (held) => holds.set(id, held),
       }
