@@ -1,8 +1,11 @@
 import { availableParallelism } from 'node:os'
 import type { Config } from '../config.ts'
 import type { Logger } from '../lib/log.ts'
+import { createRuntimeByLanguage } from '../runtime/by-language.ts'
 import { type Catalog, loadCatalog } from '../runtime/catalog.ts'
 import { createDescriber } from '../runtime/describer.ts'
+import { joinCatalogs, loadNdjsonCatalog } from '../runtime/ndjson/catalog.ts'
+import { createNdjsonRuntime } from '../runtime/ndjson/ndjson.ts'
 import { createProcessRuntime } from '../runtime/process.ts'
 import type { FunctionRuntime, HostCalls, LoadedFunction, LogLine } from '../runtime/runtime.ts'
 import type { Subscription } from '../triggers/trigger.ts'
@@ -44,19 +47,25 @@ export async function openFunctions({
       names.flatMap((name) => (variable(name) === undefined ? [] : [[name, variable(name) ?? '']])),
     )
   const describe = createDescriber({ root, environment: pick(ALWAYS) })
-  const runtime = createProcessRuntime({
-    root,
-    host,
-    baseEnvironment: pick(ALWAYS),
-    environment: (fn) => pick([...ALWAYS, ...fn.env]),
-    databaseUrl: (fn) => (fn.database === null ? databaseUrl : (variable(fn.database) ?? '')),
-    onLog,
-    logger,
-    concurrency: config.concurrency,
-    spares: Math.min(MAX_SPARES, availableParallelism()),
+  const shared = {
+    ...{ host, onLog, logger, concurrency: config.concurrency },
+    environment: (fn: LoadedFunction) => pick([...ALWAYS, ...fn.env]),
     provision: config.roles.includes('worker'),
+  }
+  const node = createProcessRuntime({
+    ...shared,
+    root,
+    baseEnvironment: pick(ALWAYS),
+    databaseUrl: (fn) => (fn.database === null ? databaseUrl : (variable(fn.database) ?? '')),
+    spares: Math.min(MAX_SPARES, availableParallelism()),
   })
-  const load = (): Promise<Catalog> => loadCatalog({ root, buildDir: `${stateFolder}/build`, describe })
+  const ndjson = createNdjsonRuntime(shared)
+  const runtime = createRuntimeByLanguage({ node, ndjson, script: ndjson })
+  const load = async (): Promise<Catalog> =>
+    joinCatalogs(
+      await loadCatalog({ root, buildDir: `${stateFolder}/build`, describe }),
+      await loadNdjsonCatalog({ root, path: variable('PATH') ?? '' }),
+    )
   let catalog = await load()
   let byId = index(catalog)
   runtime.retain(catalog.functions)

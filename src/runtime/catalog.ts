@@ -40,7 +40,8 @@ interface Candidate {
   readonly path: string
 }
 
-const ID = /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*)*$/
+/** What an id is made of. */
+export const ID = /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*)*$/
 const MAX_ID_CHARS = 200
 
 /** Bundles that are no function's any more stay this long: a process that is about to start may want one. */
@@ -134,7 +135,7 @@ async function judge(
   return declared.map((message) => problem(file, message))
 }
 
-const ID_RULE = `must be of letters, digits, '_', '-' and '.', begin with a letter or digit, and have at most ${MAX_ID_CHARS} characters`
+export const ID_RULE = `must be of letters, digits, '_', '-' and '.', begin with a letter or digit, and have at most ${MAX_ID_CHARS} characters`
 
 function loadError({ name, message, stack }: Failure): string {
   const text = name === 'NonError' ? message : `${name}: ${message}`

@@ -10,7 +10,7 @@ export interface Declaration {
 }
 
 /** What a function is, apart from where its code is. */
-export type Declares = Omit<LoadedFunction, 'id' | 'file' | 'bundle' | 'version'>
+export type Declares = Omit<LoadedFunction, 'id' | 'file' | 'bundle' | 'version' | 'runtime' | 'command'>
 
 /** Longest time that a timer can wait. */
 const MAX_DURATION_MS = 2_147_483_647

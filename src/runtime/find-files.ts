@@ -1,8 +1,10 @@
 import { readdir, stat } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path'
 
 /** Best first: of two files with the same id, this order decides. */
 const EXTENSIONS = ['.ts', '.mts', '.js', '.mjs']
+/** A folder with one holds a function in another language, and nothing for us to import. */
+export const DECLARATION_FILE = 'tappet.json'
 const PASSED_OVER = /^[._]|^node_modules$|\.d\.m?ts$|\.test\.\w+$/
 
 export interface FoundFile {
@@ -20,7 +22,9 @@ export async function findFiles(folder: string): Promise<FoundFile[] | null> {
   )
   if (!isFolder) return null
   const paths = await walk(folder)
+  const owners = (await walk(folder, (name) => name === DECLARATION_FILE)).map((path) => dirname(path))
   return paths
+    .filter((path) => !owners.some((owner) => path.startsWith(owner + sep)))
     .map((path) => ({ path, id: toPosix(relative(folder, path)).replace(/\.m?[jt]s$/, '') }))
     .toSorted((a, b) => compare(a.id, b.id) || rank(a.path) - rank(b.path))
 }

@@ -94,3 +94,9 @@ async function findCommand(name: string, args: readonly string[]): Promise<strin
     return null
   }
 }
+
+/** What stands before a command line so that it dies with this process, however that ends; nothing where that cannot be had. */
+export async function parentGuard(): Promise<readonly string[]> {
+  const setpriv = await findCommand('setpriv', [...DIE_WITH_PARENT, process.execPath, '--version'])
+  return setpriv === null ? [] : [setpriv, ...DIE_WITH_PARENT]
+}

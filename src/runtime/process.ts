@@ -168,7 +168,11 @@ function openInstance(options: ProcessRuntimeOptions, booter: Booter, fn: Loaded
 }
 
 /** One attempt in an instance. What comes after the abort, or does not come, is the abort's doing. */
-async function attempt(instance: Instance, invocation: Invocation, signal: AbortSignal): Promise<Settled> {
+export async function attempt(
+  instance: Instance,
+  invocation: Invocation,
+  signal: AbortSignal,
+): Promise<Settled> {
   const { event, runId, attempt: number, maxAttempts, trigger } = invocation
   const call = instance.call(
     FRAME.invoke,

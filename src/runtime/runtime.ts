@@ -9,9 +9,13 @@ export interface LoadedFunction {
   readonly id: string
   /** Path of the source file, relative to the project's folder: what messages name. */
   readonly file: string
-  /** Absolute path of the bundle that a runner loads. */
+  /** In what it runs: Node, a process that speaks NDJSON, or a process a call. Default `node`. */
+  readonly runtime?: 'node' | 'ndjson' | 'script'
+  /** Program and arguments, run in the folder of `bundle`; for other runtimes than `node`. */
+  readonly command?: readonly string[]
+  /** Absolute path of the bundle that a runner loads; of what declares it, for other runtimes than `node`. */
   readonly bundle: string
-  /** First 12 hexadecimal digits of the bundle's sha256. */
+  /** First 12 hexadecimal digits of the sha256 of the bundle, or of the files in another language. */
   readonly version: string
   readonly triggers: readonly Declared[]
   readonly retry: ResolvedRetry
