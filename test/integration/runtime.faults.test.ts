@@ -494,6 +494,15 @@ describe('functions that hurt their process', () => {
       await eventually(() => found.every((pid) => !isAlive(pid)), 'no process left')
     })
 
+    test('ends, and its supervisor, when ours is killed while it is handed over', async () => {
+      const broker = startBroker('starting')
+      const [supervisor = 0] = await broker.pids
+      await eventually(() => childrenOf(supervisor).length === 2, 'another process')
+      const found = [supervisor, ...childrenOf(supervisor)]
+      broker.child.kill('SIGKILL')
+      await eventually(() => found.every((pid) => !isAlive(pid)), 'no process left')
+    })
+
     test('ends at its timeout also when the supervisor does nothing', async () => {
       const controller = new AbortController()
       const running = run('faulty', 'spin', controller.signal, { alone: true })
@@ -517,7 +526,7 @@ describe('functions that hurt their process', () => {
   })
 
   /** A process of ours with functions in it; it prints their pids, one line. */
-  function startBroker(mode: 'idle' | 'busy') {
+  function startBroker(mode: 'idle' | 'busy' | 'starting') {
     const script = fileURLToPath(new URL('../support/runtime-broker.ts', import.meta.url))
     const functions = JSON.stringify([fn('pid'), fn('stays'), fn('lastWords')])
     const child = spawn(process.execPath, ['--import', 'tsx', script, project.root, mode, functions], {

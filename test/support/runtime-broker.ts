@@ -3,7 +3,7 @@ import type { LoadedFunction } from '../../src/runtime/runtime.ts'
 import { eventually } from './eventually.ts'
 import { makeInvocation, never, startProcesses } from './runtime.ts'
 
-// Runs functions, prints the pids of their processes, and then ends (`idle`) or waits to be killed (`busy`).
+// Runs functions, prints the pids of their processes, and then ends (`idle`) or waits to be killed (`busy`, `starting`).
 
 const [root = '', mode = '', json = ''] = process.argv.slice(2)
 const [pid, stays, spins] = JSON.parse(json) as [LoadedFunction, LoadedFunction, LoadedFunction]
@@ -12,6 +12,12 @@ const harness = startProcesses(root)
 if (mode === 'idle') {
   const settled = await harness.runtime.run(pid, makeInvocation(null), never)
   console.log(JSON.stringify([settled.ok && settled.result]))
+} else if (mode === 'starting') {
+  await harness.runtime.run(pid, makeInvocation(null), never)
+  console.log(JSON.stringify(childrenOf(process.pid, /supervisor/)))
+  void harness.runtime.run(stays, makeInvocation(null), never)
+  // The process is asked for by then; we never hear that it is there.
+  setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0))
 } else {
   void harness.runtime.run(stays, makeInvocation(null), never)
   void harness.runtime.run(spins, makeInvocation(null), never)

@@ -5,11 +5,11 @@
  */
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { createLineReader } from './lines.ts'
 import { createMemoryWatch, type MemoryWatch } from './memory.ts'
-import type { Exit, FromSupervisor, ToSupervisor } from './protocol.ts'
+import { BROKER_GONE_FD, type Exit, type FromSupervisor, type ToSupervisor } from './protocol.ts'
 
 /** Groups of the runners that are there, by the broker's name for each. */
 const groups = new Map<number, number>()
@@ -22,12 +22,19 @@ process.on('message', (message: ToSupervisor) => {
   else if (message.op === 'kill') killGroup(groups.get(message.id))
   else limit(message)
 })
-process.once('disconnect', () => {
-  for (const pid of groups.values()) killGroup(pid)
-  process.exit(0)
-})
+// The channel does not say that it has closed while a socket is on its way over it: this pipe does.
+new Socket({ fd: BROKER_GONE_FD })
+  .on('error', () => undefined)
+  .once('close', end)
+  .resume()
+process.once('disconnect', end)
 // Whoever stops the broker and all that belongs to it means the broker: it ends us when it is done.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+
+function end(): void {
+  for (const pid of groups.values()) killGroup(pid)
+  process.exit(0)
+}
 
 let memory: MemoryWatch | undefined
 const overMemory = new Set<number>()

@@ -25,6 +25,9 @@ export type FromSupervisor =
   | { readonly event: 'output'; readonly id: number; readonly lines: readonly string[] }
   | { readonly event: 'ended'; readonly id: number; readonly exit: Exit }
 
+/** In the supervisor, a pipe on which nothing is said: its end is that of the broker. */
+export const BROKER_GONE_FD = 4
+
 export interface Exit {
   /** Null when a signal ended it, or when it never started. */
   readonly code: number | null

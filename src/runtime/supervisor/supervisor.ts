@@ -54,8 +54,11 @@ function open(file: string): Supervisor {
   // In a session of its own: what a terminal sends to ours is not for it.
   const child = fork(file, [], {
     ...{ cwd: '/', env: {}, detached: true, execArgv: ['--no-warnings'] },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // The last is BROKER_GONE_FD.
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe'],
   })
+  const alive = child.stdio[4] as Socket | undefined
+  alive?.on('error', () => undefined).unref()
   const watchers = new Map<number, Watcher>()
   const holds = createHolds(child)
   let lastId = 0
