@@ -13,8 +13,10 @@ import { type Database, openDatabase } from './app/database.ts'
 import { openQueue } from './app/engine.ts'
 import { type Functions, openFunctions } from './app/functions.ts'
 import { isLoopback, listen } from './app/listen.ts'
+import { startWork } from './app/work.ts'
 import { type Broker, createBroker } from './broker.ts'
 import type { Config } from './config.ts'
+import { registerPages } from './dashboard/register.ts'
 import type { Logger } from './lib/log.ts'
 import { pause, startLoop } from './lib/service.ts'
 import type { Queue } from './queue/queue.ts'
@@ -34,6 +36,8 @@ import { createWorker } from './worker/worker.ts'
 /** A process of Tappet, running. */
 export interface App {
   readonly url: string
+  /** For a link that signs a browser in once; null when there are none, outside of `dev`. */
+  readonly loginToken: (() => string) | null
   /** Of the ledger's database. */
   readonly databaseUrl: string
   readonly database: 'embedded' | 'given'
@@ -119,6 +123,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const keys = createPostgresKeys(database.pool)
   const audit = createPostgresAudit(database.pool)
   const server = createServer({ keys: [adminKey], issued: keys, logger, loopbackOnly })
+  const links = registerPages(server, mode === 'dev' ? adminKey : null)
   const clock = await startClock(store)
   undo.push(() => clock.stop())
   const awaitRun = createAwaitRun(store)
@@ -151,13 +156,8 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   undo.push(stopAdmin)
 
   let stopping = false
-  dispatcher.start()
-  undo.push(() => dispatcher.stop())
   const serving = config.roles.includes('worker')
-  if (serving) {
-    await worker.serve(functions.current().functions)
-    dispatcher.offerTo(worker.offer)
-  }
+  await startWork({ dispatcher, worker, undo }, serving ? functions.current().functions : null)
   undo.push(() => worker.stop(config.shutdownTimeoutMs))
   const retiring = startRetiring({ store, audit }, config, logger)
   undo.push(() => retiring.stop())
@@ -175,6 +175,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
     databaseVersion: database.version,
     catalog: functions.current,
     triggerProblems: adapters.problems,
+    loginToken: links?.next ?? null,
     schedules: () => adapters.schedules.list(),
     async reload() {
       const catalog = await functions.reload()

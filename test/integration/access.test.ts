@@ -12,7 +12,16 @@ import { eventually } from '../support/eventually.ts'
 
 /** What every route asks for. A route that is not here fails the test, as does one that is gone. */
 const ROUTES: Readonly<Record<RouteScope, readonly string[]>> = {
-  public: ['GET /healthz', 'GET /readyz', 'GET /_tappet/runs/:id'],
+  public: [
+    ...['GET /healthz', 'GET /readyz', 'GET /_tappet/runs/:id'],
+    ...[
+      'GET /_tappet',
+      'GET /_tappet/',
+      'GET /_tappet/app.js',
+      'GET /_tappet/app.css',
+      'GET /_tappet/icon.svg',
+    ],
+  ],
   read: [
     ...['GET /metrics', 'GET /_tappet/uploads/*'],
     ...[

@@ -17,11 +17,13 @@ export interface ScreenParts {
   /** Those that were there. */
   readonly envFiles: readonly string[]
   readonly tryIt: readonly string[]
+  /** A link that signs in once. */
+  readonly dashboard: string
   readonly readyMs: number
   readonly paint: Paint
 }
 
-const NAME_WIDTH = 10
+const NAME_WIDTH = 11
 
 /** What `dev` says when it is ready. */
 export function devScreen(parts: ScreenParts): string {
@@ -38,6 +40,7 @@ export function devScreen(parts: ScreenParts): string {
   const lines = [
     `${paint.bold(`TAPPET ${VERSION}`)}  dev  ${paint.dim(`ready in ${(readyMs / 1_000).toFixed(1)} s`)}`,
     '',
+    named('Dashboard', `${paint.cyan(parts.dashboard)}  ${paint.dim('signs you in once')}`),
     named('Server', paint.cyan(app.url)),
     named('Postgres', postgresText(parts)),
     named('Queue', app.engine),

@@ -80,6 +80,8 @@ async function announce(cli: Cli, app: App, config: Config): Promise<void> {
   const tryIt = await tryItLines(functions, { url, databaseUrl, key })
   const schedules = await app.schedules()
   const envFiles = ENV_FILES.filter((file) => existsSync(join(cli.root, file))).toReversed()
+  const token = app.loginToken?.()
+  const dashboard = `${url}/_tappet/${token === undefined ? '' : `#login=${token}`}`
   const readyMs = performance.now()
   const value = {
     url,
@@ -87,9 +89,12 @@ async function announce(cli: Cli, app: App, config: Config): Promise<void> {
     database: app.database,
     functions: functions.map(({ id }) => id),
     problems,
+    dashboard,
     tryIt,
   }
-  cli.line(value, () => devScreen({ app, config, schedules, envFiles, tryIt, readyMs, paint: cli.paint }))
+  cli.line(value, () =>
+    devScreen({ app, config, schedules, envFiles, tryIt, dashboard, readyMs, paint: cli.paint }),
+  )
 }
 
 async function reload(
