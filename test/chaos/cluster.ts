@@ -7,7 +7,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded
 import { eventually } from '../support/eventually.ts'
 import { type Proxy, startProxy } from '../support/proxy.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
-import { FUNCTIONS } from './functions.ts'
+import { functionsOf } from './functions.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..', '..')
 const CLI = join(REPOSITORY, 'dist', 'cli', 'main.js')
@@ -60,15 +60,18 @@ export interface ClusterOptions {
   readonly cli?: string
   /** Default two of each. */
   readonly roles?: readonly Role[]
+  /** How long each function takes, without computing. Default 2 ms. */
+  readonly restMs?: number
 }
 
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { engine, cli = CLI, roles = ['broker', 'broker', 'worker', 'worker'] } = options
+  const { engine, cli = CLI, roles = ['broker', 'broker', 'worker', 'worker'], restMs = 2 } = options
   const folder = await mkdtemp(join(tmpdir(), 'tappet-chaos-'))
   await mkdir(join(folder, 'functions'))
   await symlink(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'))
   await writeFile(join(folder, 'functions', 'chaos.ts'), '')
-  for (const [name, text] of Object.entries(FUNCTIONS)) await writeFile(join(folder, 'functions', name), text)
+  for (const [name, text] of Object.entries(functionsOf(restMs)))
+    await writeFile(join(folder, 'functions', name), text)
   appendFileSync(join(folder, 'oracle.log'), '')
 
   let postgres: EmbeddedPostgres = await startEmbeddedPostgres({ folder: join(folder, 'pg') })

@@ -2,19 +2,21 @@
  * Functions on every trigger. What they did is told by a synchronous write of their own: a line that went through a pipe
  * or a buffer can be lost with the process, and would look like a lost event.
  */
-const head = `import { cron, defineFunction, http, postgres, queue, upload } from 'tappet'
+const head = (
+  restMs: number,
+): string => `import { cron, defineFunction, http, postgres, queue, upload } from 'tappet'
 import { appendFileSync } from 'node:fs'
 void [cron, http, postgres, queue, upload]
 const note = async (kind: string, n: unknown): Promise<void> => {
-  await new Promise((resolve) => setTimeout(resolve, 2))
+  await new Promise((resolve) => setTimeout(resolve, ${restMs}))
   appendFileSync('oracle.log', kind + ' ' + n + '\\n')
 }
 `
 
 const RETRY = `retry: { attempts: 3, delay: '500ms' }`
 
-const on = (trigger: string, kind: string, n: string): string =>
-  `${head}export default defineFunction({ on: ${trigger}, ${RETRY} }, async (event) => {
+const on = (restMs: number, trigger: string, kind: string, n: string): string =>
+  `${head(restMs)}export default defineFunction({ on: ${trigger}, ${RETRY} }, async (event) => {
   await note('${kind}', ${n})
 })
 `
@@ -24,7 +26,7 @@ const data = '(event.data as { n: number }).n'
 /** Ways in which a run takes its process down, or tries to. They share it with runs that are innocent. */
 export const POISONS = ['exit', 'segfault', 'loop', 'reject', 'flood'] as const
 
-const MIXED = `${head}export default defineFunction(
+const mixed = (restMs: number): string => `${head(restMs)}export default defineFunction(
   { on: queue('mixed'), retry: { attempts: 2, delay: '200ms' }, timeout: '2s' },
   async (event) => {
     const { n, poison } = event.data as { n: number; poison?: string }
@@ -47,12 +49,13 @@ const MIXED = `${head}export default defineFunction(
 )
 `
 
-export const FUNCTIONS: Readonly<Record<string, string>> = {
-  'http.ts': on(`http.post('/http')`, 'http', data),
-  'batch.ts': on(`queue('batch')`, 'batch', data),
-  'sql.ts': on(`queue('sql')`, 'sql', data),
-  'row.ts': on(`postgres.table('things').onInsert()`, 'row', 'event.data.id'),
-  'file.ts': on(`upload('chaos/:id')`, 'file', 'event.data.params.id'),
-  'tick.ts': on(`cron('* * * * * *', { catchUp: 'all' })`, 'tick', 'event.data.scheduledAt'),
-  'mixed.ts': MIXED,
-}
+/** @param restMs how long each takes, without computing. */
+export const functionsOf = (restMs: number): Readonly<Record<string, string>> => ({
+  'http.ts': on(restMs, `http.post('/http')`, 'http', data),
+  'batch.ts': on(restMs, `queue('batch')`, 'batch', data),
+  'sql.ts': on(restMs, `queue('sql')`, 'sql', data),
+  'row.ts': on(restMs, `postgres.table('things').onInsert()`, 'row', 'event.data.id'),
+  'file.ts': on(restMs, `upload('chaos/:id')`, 'file', 'event.data.params.id'),
+  'tick.ts': on(restMs, `cron('* * * * * *', { catchUp: 'all' })`, 'tick', 'event.data.scheduledAt'),
+  'mixed.ts': mixed(restMs),
+})

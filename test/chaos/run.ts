@@ -21,6 +21,7 @@ const { values } = parseArgs({
     only: { type: 'string', multiple: true },
     gap: { type: 'string', default: '150' },
     waiting: { type: 'string', default: '15000' },
+    rest: { type: 'string', default: '2' },
     release: { type: 'boolean', default: false },
     'self-test': { type: 'boolean', default: false },
     report: { type: 'string' },
@@ -61,6 +62,7 @@ async function runOn(engine: Engine, events: number, faults: number): Promise<bo
     ...{
       gapMs: Number(values.gap),
       maxWaiting: Number(values.waiting),
+      restMs: Number(values.rest),
       ...(values.only && { only: values.only }),
     },
     onProgress: (progress) => process.stderr.write(`\r\u001b[K${engine}: ${line(progress, events, faults)}`),
