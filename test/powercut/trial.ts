@@ -109,7 +109,8 @@ async function cutAgainAndAgain(
     for (const [key, sha256] of files) wrong.push(...(await compareFile(site.url, key, sha256)))
     await drained(told, oracle, drainMs)
     wrong.push(...told.lost().map((event) => `acknowledged and lost in cut ${cut}: ${event}`))
-    wrong.push(...(await strayFiles(databaseUrl, uploads)).map((line) => `${line} after cut ${cut}`))
+    const strays = await persisting(() => strayFiles(databaseUrl, uploads), drainMs)
+    wrong.push(...strays.map((line) => `${line} after cut ${cut}`))
     onProgress?.(cut, told)
     if (wrong.length > 0) break
   }
@@ -123,6 +124,16 @@ async function compareFile(url: string, key: string, sha256: string): Promise<st
   if (answer.status !== 200) return [`acknowledged and lost: the file ${key}: ${answer.status}`]
   const found = createHash('sha256').update(content).digest('hex')
   return found === sha256 ? [] : [`acknowledged and damaged: the file ${key}, ${content.length} bytes`]
+}
+
+/** What is still found after a while: files that were stored just before the cut are announced after the start. */
+async function persisting(find: () => Promise<string[]>, longestMs: number): Promise<string[]> {
+  const until = performance.now() + longestMs
+  for (;;) {
+    const found = await find()
+    if (found.length === 0 || performance.now() > until) return found
+    await pause(200)
+  }
 }
 
 /** Complete files on the disk of which the ledger does not know, or which are not what it says. */
