@@ -16,6 +16,8 @@ import { Runs } from './screens/runs.tsx'
 import { Send } from './screens/send.tsx'
 import { Settings } from './screens/settings.tsx'
 import { Schedules, Triggers } from './screens/triggers.tsx'
+import { Uploads } from './screens/uploads.tsx'
+import { Usage } from './screens/usage.tsx'
 import { Queues, Workers } from './screens/workers.tsx'
 import { Help } from './ui/help.tsx'
 
@@ -31,6 +33,8 @@ const SCREENS = {
   queues: { title: 'Queues', screen: Queues },
   workers: { title: 'Workers', screen: Workers },
   logs: { title: 'Logs', screen: Logs },
+  uploads: { title: 'Uploads', screen: Uploads },
+  usage: { title: 'Usage', screen: Usage },
   send: { title: 'Send an event', screen: Send },
   settings: { title: 'Settings', screen: Settings },
 } as const

@@ -21,7 +21,7 @@ export function Login() {
   useEffect(() => {
     const token = /^#login=([\w-]+)$/.exec(location.hash)?.[1]
     if (token === undefined || key.value !== null) return
-    history.replaceState(null, '', '#/')
+    location.replace('#/')
     void exchange(token).then(signIn, (reason: unknown) => (error.value = reason as Error))
   }, [])
   return (

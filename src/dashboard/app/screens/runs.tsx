@@ -5,6 +5,7 @@ import { go, place } from '../router.ts'
 import { number } from '../text.ts'
 import type { Bucket, Run } from '../types.ts'
 import { Bars } from '../ui/bars.tsx'
+import { Bulk } from '../ui/bulk.tsx'
 import { Filter } from '../ui/filter.tsx'
 import { Action, Answer, Empty, Page } from '../ui/parts.tsx'
 import { RunsTable } from '../ui/runs-table.tsx'
@@ -43,6 +44,7 @@ export function Runs() {
     <Page title="Runs" {...(total !== null && { count: total.count })}>
       <Filter value={q.value} chips={CHIPS} onChange={filter} />
       <Answer of={histogram}>{({ buckets }) => <Histogram buckets={buckets} />}</Answer>
+      <Bulk q={q.value} />
       <Chosen chosen={chosen.value} onDone={() => (chosen.value = new Set())} />
       <p class="count" aria-live="polite">
         {total === null ? '' : `${number(total.count)}${total.exact ? '' : ' or more'} runs`}

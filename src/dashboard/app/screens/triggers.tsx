@@ -1,9 +1,9 @@
-import { get } from '../api.ts'
+import { get, post } from '../api.ts'
 import { useLoaded } from '../live.ts'
 import { link } from '../router.ts'
 import { number } from '../text.ts'
 import type { Schedule, Trigger } from '../types.ts'
-import { Answer, Empty, Page, Time } from '../ui/parts.tsx'
+import { Action, Answer, Empty, Page, Time } from '../ui/parts.tsx'
 
 interface ListedTrigger {
   readonly functionId: string
@@ -51,6 +51,11 @@ export function Triggers() {
   )
 }
 
+const runNow = (schedule: string) => async (): Promise<string> => {
+  await post('/schedules/run', { schedule })
+  return 'sent'
+}
+
 export function Schedules() {
   const schedules = useLoaded(
     () => get<{ readonly schedules: readonly Schedule[] }>('/schedules', { next: 5 }),
@@ -72,6 +77,7 @@ export function Schedules() {
                   <th>Last</th>
                   <th>Next five</th>
                   <th>Left out</th>
+                  <th>Now</th>
                 </tr>
               </thead>
               <tbody>
@@ -95,6 +101,9 @@ export function Schedules() {
                       ))}
                     </td>
                     <td data-label="Left out">{number(skipped)}</td>
+                    <td data-label="Now">
+                      <Action label="Run" run={runNow(id)} />
+                    </td>
                   </tr>
                 ))}
               </tbody>

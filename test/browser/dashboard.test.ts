@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { delimiter, join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { eventually } from '../support/eventually.ts'
+import { makeProject, type Project, type Running } from '../support/project.ts'
+import { testDatabase } from '../support/services.ts'
+
+const FUNCTIONS = {
+  'functions/mail/send.ts': `import { defineFunction, queue } from 'tappet'
+export default defineFunction({ on: queue('emails'), retry: { attempts: 2, delay: '50ms' } }, async (event, ctx) => {
+  const { to } = event.data as { to: string }
+  ctx.log.info({ to }, 'sending')
+  if (to === 'nobody') throw new Error('mailbox unavailable')
+  return { sent: to }
+})
+`,
+  'functions/tick.ts': `import { cron, defineFunction } from 'tappet'
+export default defineFunction({ on: cron('0 3 * * *', { timezone: 'Europe/Berlin' }) }, () => 'ticked')
+`,
+  'functions/keep.ts': `import { defineFunction, upload } from 'tappet'
+export default defineFunction({ on: upload('docs/*') }, (event) => event.data.key)
+`,
+}
+
+const found = ['chromium', 'chromium-browser', 'google-chrome']
+  .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
+  .find((path) => existsSync(path))
+const skip = found === undefined ? 'no Chromium on the PATH' : false
+/** Where pictures are kept, if somebody asks for them. */
+const PICTURES = process.env.TAPPET_TEST_PICTURES
+
+const SCREENS = [
+  ...['', 'runs', 'events', 'dead', 'errors', 'functions', 'functions/mail%2Fsend', 'triggers', 'schedules'],
+  ...['queues', 'workers', 'logs', 'uploads', 'usage', 'send', 'settings'],
+]
+
+describe('the dashboard', { skip }, () => {
+  let database: Awaited<ReturnType<typeof testDatabase>>
+  let project: Project
+  let node: Running
+  let browser: Browser
+  let page: Page
+  const said: string[] = []
+
+  before(async () => {
+    database = await testDatabase()
+    project = await makeProject(FUNCTIONS)
+    node = await project.start({ DATABASE_URL: database.url })
+    browser = await chromium.launch({ executablePath: found ?? '', args: ['--no-sandbox'] })
+    page = await browser.newPage({ viewport: { width: 1_280, height: 860 } })
+    page.on('console', (message) => void (message.type() === 'error' && said.push(message.text())))
+    page.on('pageerror', (error) => said.push(error.message))
+    page.on('dialog', (dialog) => void dialog.accept())
+  })
+  after(async () => {
+    await browser?.close()
+    await node?.stop()
+    await project?.remove()
+    await database?.drop()
+  })
+
+  const send = (to: string): Promise<{ runs: string[] }> =>
+    node.api('/_tappet/queues/emails', {
+      method: 'POST',
+      body: JSON.stringify({ to }),
+      headers: { 'content-type': 'application/json' },
+    })
+  const open = async (path: string): Promise<void> => {
+    await page.goto(`${node.url}/_tappet/#/${path}`)
+    await page.waitForSelector('main h1')
+    await eventually(async () => (await page.locator('[aria-busy]').count()) === 0, 'all is loaded')
+  }
+  const see = (text: string | RegExp): Promise<void> =>
+    page.getByText(text).first().waitFor({ timeout: 15_000 })
+
+  it('lets nobody in without a key, and says so', async () => {
+    await page.goto(`${node.url}/_tappet/`)
+    await page.getByLabel('Key').fill('a-key-that-is-not-known-anywhere')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await see(/TPT_UNAUTHORIZED/)
+    // The browser tells of the refusal that was asked for.
+    said.splice(0)
+    await page.getByLabel('Key').fill(node.key)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await see('Overview')
+  })
+
+  it('shows each screen with what happened, without an error and within its policy, and axe finds nothing', async () => {
+    for (const to of ['a', 'b', 'nobody']) await send(to)
+    await node.api('/_tappet/uploads/docs/a.txt', { method: 'PUT', body: 'text' })
+    await eventually(async () => {
+      const { runs } = await node.api<{ runs: { state: string }[] }>('/_tappet/api/v1/runs')
+      return runs.length === 4 && runs.every(({ state }) => state === 'completed' || state === 'dead')
+    }, 'all runs are over')
+    const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+    if (PICTURES !== undefined) await mkdir(PICTURES, { recursive: true })
+    for (const theme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme: theme })
+      for (const screen of SCREENS) {
+        await open(screen)
+        if (PICTURES !== undefined)
+          await page.screenshot({
+            path: join(PICTURES, `${screen.replaceAll(/\W/g, '-') || 'overview'}-${theme}.png`),
+          })
+        // Past the page's policy, which lets no script in but its own.
+        const violations = (await page.evaluate(
+          `(() => { const module = { exports: {} }; ${axe}; return (module.exports.run ?? axe.run)(document).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html.slice(0, 200)).join(' | '))) })()`,
+        )) as string[]
+        assert.deepEqual(violations, [], `${screen} in ${theme}`)
+      }
+    }
+    assert.deepEqual(said, [])
+  })
+
+  it('shows a run that failed: attempts, error, log, payload', async () => {
+    await open('dead')
+    await see('mailbox unavailable')
+    await page.getByRole('link', { name: 'look' }).first().click()
+    await see(/attempt 2, dead/)
+    await see(/functions\/mail\/send\.ts/)
+    await see('sending')
+    await see(/"nobody"/)
+  })
+
+  it('replays it with edited data', async () => {
+    await page.getByRole('button', { name: 'Edit and replay' }).click()
+    await page.getByLabel('Data of the new event').fill('{"to":"somebody"}')
+    await page.getByRole('button', { name: 'Replay with it' }).click()
+    await see(/"sent": "somebody"/)
+  })
+
+  it('filters runs, and replays all that match', async () => {
+    await open('runs')
+    await page.getByLabel('Filter').fill('status:dead')
+    await page.getByRole('button', { name: 'Filter', exact: true }).click()
+    await see('1 runs')
+    await page.getByRole('button', { name: 'Replay all' }).click()
+    await see(/replay done: 1 of 1/)
+    await page.getByLabel('Filter').fill('stauts:dead')
+    await page.getByRole('button', { name: 'Filter', exact: true }).click()
+    await see(/TPT_FILTER_INVALID/)
+    said.splice(0)
+  })
+
+  it('sends a message and a file', async () => {
+    await open('send')
+    await page.getByLabel('Data, as JSON').fill('{"to":"the form"}')
+    await page.getByRole('button', { name: 'Send', exact: true }).click()
+    await see(/the form/)
+    await open('send')
+    await page
+      .getByLabel('File')
+      .setInputFiles({ name: 'b.txt', mimeType: 'text/plain', buffer: Buffer.from('b') })
+    await page.getByLabel('Its key').fill('docs/b.txt')
+    await page.getByRole('button', { name: 'Upload', exact: true }).click()
+    await see(/docs\/b\.txt/)
+  })
+
+  it('pauses a function, and resumes it', async () => {
+    await open('queues')
+    await page
+      .getByRole('row', { name: /mail\/send/ })
+      .getByRole('button', { name: 'Pause' })
+      .click()
+    await see(/paused/)
+    const { runs } = await send('later')
+    await page
+      .getByRole('row', { name: /mail\/send/ })
+      .getByRole('button', { name: 'Resume' })
+      .click()
+    await open(`runs/${runs[0]}`)
+    await see(/"sent": "later"/)
+  })
+
+  it('makes a key and revokes it', async () => {
+    await open('settings')
+    await page.getByLabel('Name').fill('robot')
+    await page.getByRole('button', { name: 'Make a key' }).click()
+    await see('it is shown this once')
+    await page.getByRole('row', { name: /robot/ }).getByRole('button', { name: 'Revoke' }).click()
+    await page.getByRole('cell', { name: 'revoked', exact: true }).waitFor()
+  })
+
+  it('goes by keys, and fits a phone', async () => {
+    await open('')
+    await page.keyboard.press('g')
+    await page.keyboard.press('r')
+    await page.waitForURL(/#\/runs$/)
+    await page.keyboard.press('?')
+    await page.getByRole('dialog').waitFor()
+    await page.keyboard.press('Escape')
+    await page.setViewportSize({ width: 390, height: 800 })
+    await open('runs')
+    const wide = await page.evaluate('document.documentElement.scrollWidth > innerWidth + 1')
+    assert.equal(wide, false)
+    assert.deepEqual(said, [])
+  })
+})
