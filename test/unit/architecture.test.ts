@@ -131,6 +131,7 @@ describe('the house', () => {
 
 /** Who may look at the clock on the wall of its machine, and why nothing depends on its being right. */
 const WALL_CLOCKS: Readonly<Record<string, string>> = {
+  'src/dashboard/app/text.ts': 'tells people how long ago something was, by the clock that they see',
   'src/app/clock.ts': 'notices that somebody has set it',
   'src/lib/id.ts':
     'ids sort roughly by time; that they differ is the dice’s work, and one process’s never go back',
