@@ -4,6 +4,7 @@ import type { Audit } from '../../src/access/audit.ts'
 import { createMemoryAudit } from '../../src/access/memory-audit.ts'
 import type { Keys } from '../../src/access/keys.ts'
 import type { RouteScope } from '../../src/access/scopes.ts'
+import { registerPages } from '../../src/dashboard/register.ts'
 import { registerAdminRoutes } from '../../src/api/admin.ts'
 import type { AdminDeps, Check } from '../../src/api/deps.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
@@ -157,6 +158,7 @@ export async function startAdmin(
     stopping: () => state.stopping,
     ...more,
   }
+  registerPages(server, null)
   registerAdminRoutes(deps)
   const { reader, bulks, enqueue } = deps
   const knows = (id: string) => findFunction(id) !== undefined
