@@ -143,6 +143,7 @@ describe('the dashboard', { skip }, () => {
     await page.getByLabel('Filter').fill('stauts:dead')
     await page.getByRole('button', { name: 'Filter', exact: true }).click()
     await see(/TPT_FILTER_INVALID/)
+    await open('')
     said.splice(0)
   })
 
