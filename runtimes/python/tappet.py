@@ -13,6 +13,7 @@ What handlers print goes to the log of their run. The lines that travel are desc
 import base64
 import contextvars
 import json
+import math
 import os
 import sys
 import threading
@@ -109,7 +110,9 @@ class Context:
         self.cancelled = threading.Event()
 
     def send(self, queue, data, key=None, delay=0):
-        """Puts a message on a queue; returns when it is durable. `delay` in seconds. Raises SendError."""
+        """Puts a message on a queue; returns when it is durable. `delay` in seconds. Raises SendError, and what
+        json.dumps raises for data that JSON cannot hold."""
+        json.dumps(data, allow_nan=False)
         self._channel.ask(
             {
                 "type": "send",
@@ -201,17 +204,24 @@ class _Printed:
         return True
 
 
+def _message(thrown):
+    try:
+        return str(thrown) or type(thrown).__name__
+    except Exception:
+        return type(thrown).__name__
+
+
 def _error(thrown):
     error = {
         "name": type(thrown).__name__,
-        "message": str(thrown) or type(thrown).__name__,
+        "message": _message(thrown),
         "stack": "".join(traceback.format_exception(type(thrown), thrown, thrown.__traceback__)),
         "retryable": not isinstance(thrown, FatalError),
     }
     code = getattr(thrown, "code", None)
     if isinstance(code, str):
         error["code"] = code
-    if isinstance(thrown, RetryAfterError):
+    if isinstance(thrown, RetryAfterError) and math.isfinite(thrown.seconds):
         error["retryAfterMs"] = max(0, round(thrown.seconds * 1000))
     return error
 
@@ -227,7 +237,7 @@ def _call(channel, handler, message, context):
         answer = {"type": "error", "id": message["id"], "error": _error(thrown)}
     try:
         json.dumps(answer, allow_nan=False)
-    except (TypeError, ValueError) as thrown:
+    except (TypeError, ValueError, RecursionError) as thrown:
         error = {**_error(thrown), "code": "TPT_RESULT_INVALID", "retryable": False}
         answer = {"type": "error", "id": message["id"], "error": error}
     if getattr(context, "_printed", ""):

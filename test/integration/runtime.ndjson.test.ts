@@ -52,6 +52,24 @@ if kind == "fatal": raise tappet.FatalError("never")
 if kind == "later": raise tappet.RetryAfterError("later", 1.5)
 if kind == "result": return {1, 2}
 raise KeyError("x")`),
+  'odd.py': python(
+    `kind = event["data"]
+if kind == "deep":
+    value = []
+    for _ in range(100000): value = [value]
+    return value
+class Mute(Exception):
+    def __str__(self): raise ValueError("mute")
+if kind == "mute": raise Mute()
+if kind == "when": raise tappet.RetryAfterError("when", float("nan"))
+if kind == "nan": ctx.send("mail", {"v": float("nan")})
+if kind == "date":
+    import datetime
+    ctx.send("mail", {"at": datetime.datetime.now()})
+time.sleep(0.2)
+return os.getpid()`,
+    { instanceConcurrency: 5, maxInstances: 1 },
+  ),
   'send.py': python(`ctx.send("mail", {"to": "ä"}, key="k", delay=0.5)
 try:
     ctx.send("full", None)
@@ -152,6 +170,22 @@ describe('functions in other languages', () => {
       assert.equal((await failureOf(run('fails', 'fatal'))).retryable, false)
       assert.equal((await failureOf(run('fails', 'later'))).retryAfterMs, 1_500)
       assert.equal((await failureOf(run('fails', 'result'))).code, 'TPT_RESULT_INVALID')
+    })
+
+    it('that fail in odd ways fail alone: not their process, nor a run beside them', async () => {
+      const pid = await resultOf(run('odd', 'well'))
+      const wanted = {
+        deep: { code: 'TPT_RESULT_INVALID', retryable: false },
+        mute: { name: 'Mute', message: 'Mute' },
+        when: { name: 'RetryAfterError', retryAfterMs: null },
+        nan: { name: 'ValueError' },
+        date: { name: 'TypeError' },
+      }
+      for (const [kind, failure] of Object.entries(wanted)) {
+        const beside = run('odd', 'well')
+        assertPartial(await failureOf(run('odd', kind)), { ...failure, lost: false })
+        assert.equal(await resultOf(beside), pid, kind)
+      }
     })
 
     it('send messages, and are told why one is refused', async () => {
