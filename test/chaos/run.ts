@@ -11,6 +11,9 @@ import { type Progress, runTrial } from './trial.ts'
  * what functions did is compared with what sources were told.
  *
  * `npm run chaos [-- --engine redis --events 20000 --faults 100 --seed 7 --release --self-test --report FILE]`
+ *
+ * `--only KIND` (again and again) strikes with these kinds alone; `--gap` ms between two faults; `--waiting` events at most that
+ * have not run yet; `--rest` ms that each function takes.
  */
 const { values } = parseArgs({
   options: {
