@@ -10,7 +10,7 @@ import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { functionsOf } from './functions.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..', '..')
-const CLI = join(REPOSITORY, 'dist', 'cli', 'main.js')
+const CLI = join(REPOSITORY, 'dist', 'bin', 'tappet.js')
 
 export type Role = 'broker' | 'worker'
 

@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..', '..')
-const CLI = join(REPOSITORY, 'dist', 'cli', 'main.js')
+const CLI = join(REPOSITORY, 'dist', 'bin', 'tappet.js')
 const STOP_MS = 15_000
 
 export const ADMIN_KEY = 'cron-key-of-more-than-twenty-characters'

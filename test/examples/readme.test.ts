@@ -70,7 +70,7 @@ describe('the documents', () => {
   })
 
   it('name only commands that exist', async () => {
-    const { stdout } = await run(process.execPath, [join(ROOT, 'dist', 'cli', 'main.js'), '--help'])
+    const { stdout } = await run(process.execPath, [join(ROOT, 'dist', 'bin', 'tappet.js'), '--help'])
     const known = new Set([...stdout.matchAll(/^ {2}([a-z]+)/gm)].map(([, verb]) => verb))
     const text = (
       await Promise.all((await documents()).map((name) => readFile(join(ROOT, name), 'utf8')))

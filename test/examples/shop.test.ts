@@ -27,7 +27,7 @@ interface Refusal {
 }
 
 const shell = promisify(execFile)
-const CLI = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js')
+const CLI = join(import.meta.dirname, '..', '..', 'dist', 'bin', 'tappet.js')
 const FUNCTIONS = join(import.meta.dirname, '..', '..', 'functions')
 const JSON_TYPE = { 'content-type': 'application/json' }
 

@@ -40,8 +40,8 @@ async function servesAndStops(
   const project = await makeProject({ 'functions/hello.ts': HELLO })
   const database = await testDatabase()
   const port = String(await freePort())
-  const dist = join(ROOT, 'dist', 'cli', 'main.js')
-  const args = command.slice(1).map((arg) => (arg === 'dist/cli/main.js' ? dist : arg))
+  const dist = join(ROOT, 'dist', 'bin', 'tappet.js')
+  const args = command.slice(1).map((arg) => (arg === 'dist/bin/tappet.js' ? dist : arg))
   const env = {
     ...{ PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: process.env.TMPDIR },
     ...{ NODE_ENV: 'production', HOST: '127.0.0.1', PORT: port, LOG_FORMAT: 'json' },

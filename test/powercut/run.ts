@@ -29,7 +29,7 @@ const { values } = parseArgs({
 
 type Engine = 'redis' | 'postgres'
 
-const CLI = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js')
+const CLI = join(import.meta.dirname, '..', '..', 'dist', 'bin', 'tappet.js')
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
 const cuts = Number(values.cuts ?? (values.release ? 200 : 10))
 

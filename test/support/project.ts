@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { eventually } from './eventually.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..', '..')
-const CLI = join(REPOSITORY, 'dist', 'cli', 'main.js')
+const CLI = join(REPOSITORY, 'dist', 'bin', 'tappet.js')
 
 export type Environment = Readonly<Record<string, string>>
 
