@@ -10,6 +10,7 @@ import { type Adapters, createAdapters } from './app/adapters.ts'
 import { runChecks } from './app/checks.ts'
 import { startClock } from './app/clock.ts'
 import { type Database, openDatabase } from './app/database.ts'
+import { readDatabases } from './app/databases.ts'
 import { openQueue } from './app/engine.ts'
 import { type Functions, openFunctions } from './app/functions.ts'
 import { isLoopback, listen } from './app/listen.ts'
@@ -27,7 +28,8 @@ import { createPostgresKeys } from './store/postgres/keys.ts'
 import { createPostgresStore } from './store/postgres/store.ts'
 import type { Store } from './store/store.ts'
 import type { ScheduleRow } from './triggers/cron/schedules.ts'
-import type { TriggerProblem } from './triggers/trigger.ts'
+import type { PostgresTrigger } from './triggers/postgres/declare.ts'
+import type { Subscription, TriggerProblem } from './triggers/trigger.ts'
 import { createAwaitRun } from './worker/await-run.ts'
 import { createDispatcher } from './worker/dispatcher.ts'
 import { createLogSink } from './worker/log-sink.ts'
@@ -144,12 +146,14 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const worker = createWorker({ store, queue, runtime, dispatcher, logger, concurrency: config.concurrency })
   const { stateFolder, openMetrics } = config
   const checks = () => runChecks({ ...adapters, store, queue, stateFolder, excess: database.excess })
+  const subscriptions = () => functions.subscriptions('postgres') as readonly Subscription<PostgresTrigger>[]
   const stopAdmin = serveAdmin(database.pool, {
     ...{ server, store, keys, audit, logger, queue, metrics, awaitRun, checks, openMetrics },
     emit: broker.emit,
     enqueue: dispatcher.enqueue,
     catalog: functions.current,
     triggerProblems: adapters.problems,
+    databases: () => readDatabases({ config, database, adapters, subscriptions }),
     schedules: adapters.schedules,
     stopping: () => stopping,
   })

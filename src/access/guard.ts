@@ -13,9 +13,20 @@ export interface Asking {
   readonly address: string
 }
 
+/** A key that is good, but not for this. */
+export class Forbidden extends TappetError {
+  readonly holder: Holder
+
+  constructor(holder: Holder, scope: Scope) {
+    const { id, scopes } = holder
+    super('TPT_FORBIDDEN', `This needs a key with the scope ${scope}; ${id} has ${scopes.join(', ')}.`)
+    this.holder = holder
+  }
+}
+
 export interface Guard {
   /**
-   * @throws TappetError TPT_UNAUTHORIZED for no key, or one that is unknown, revoked or expired; TPT_FORBIDDEN for one
+   * @throws TappetError TPT_UNAUTHORIZED for no key, or one that is unknown, revoked or expired; Forbidden for one
    *   without the scope; TPT_RATE_LIMITED for too many unknown ones; TPT_UNAVAILABLE when the ledger cannot be asked.
    */
   admit(asking: Asking, scope: Scope): Promise<Holder>
@@ -69,8 +80,7 @@ export function createGuard(adminKeys: readonly string[], issued: Keys | null): 
       if ('state' in holder && holder.state !== 'live')
         throw new TappetError('TPT_UNAUTHORIZED', `The key ${id} is ${holder.state}.`)
       if (allows(scopes, scope)) return { id, name, scopes }
-      const message = `This needs a key with the scope ${scope}; ${id} has ${scopes.join(', ')}.`
-      throw new TappetError('TPT_FORBIDDEN', message)
+      throw new Forbidden({ id, name, scopes }, scope)
     },
   }
 }

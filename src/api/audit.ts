@@ -18,21 +18,25 @@ declare module 'fastify' {
 const MAX_TARGET = 300
 const READS: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
 
+/** How often a key that is refused at a route is written down again: nobody shall fill the log by asking. */
+const REFUSED_AGAIN_MS = 60_000
+const MAX_REFUSED = 1_000
+
 /**
- * Writes down each change that somebody's key let in, before it is answered. Taking events and files in is no change of
- * this kind: the ledger has those. When it cannot be written down, the answer stands, for the change was made; the log
- * says so.
+ * Writes down each change that somebody's key let in, before it is answered, and what a key was refused for want of a
+ * scope, reading included: once a minute for a key and a route. Taking events and files in is no change of this kind:
+ * the ledger has those. When it cannot be written down, the answer stands, for the change was made; the log says so.
  */
 export function recordChanges(server: HttpServer, audit: Audit, logger: Logger): void {
   server.decorateRequest('auditTarget', null)
+  const isNew = atMostOnceIn(REFUSED_AGAIN_MS)
   server.addHook('onSend', async (request, reply, payload) => {
     const { holder, method } = request
-    const { url = '', config } = request.routeOptions
-    const scope = config.scope
-    if (!holder || READS.includes(method) || (scope !== 'operate' && scope !== 'admin')) return payload
+    const action = `${method} ${request.routeOptions.url ?? ''}`
+    if (!holder || !(request.forbidden ? isNew(`${holder.id} ${action}`) : isChange(request))) return payload
     const entry = {
       ...{ id: newId('aud'), keyId: holder.id, keyName: holder.name },
-      ...{ action: `${method} ${url}`, target: targetOf(request), status: reply.statusCode },
+      ...{ action, target: targetOf(request), status: reply.statusCode },
       address: request.socket.remoteAddress ?? '',
     }
     await audit.record(entry).catch((error: unknown) => {
@@ -40,6 +44,23 @@ export function recordChanges(server: HttpServer, audit: Audit, logger: Logger):
     })
     return payload
   })
+}
+
+function isChange({ method, routeOptions }: HttpRequest): boolean {
+  const { scope } = routeOptions.config
+  return !READS.includes(method) && (scope === 'operate' || scope === 'admin')
+}
+
+function atMostOnceIn(ms: number): (what: string) => boolean {
+  const last = new Map<string, number>()
+  return (what) => {
+    const now = performance.now()
+    if (now - (last.get(what) ?? -Infinity) < ms) return false
+    last.delete(what)
+    last.set(what, now)
+    if (last.size > MAX_REFUSED) for (const oldest of [...last.keys()].slice(0, 1)) last.delete(oldest)
+    return true
+  }
 }
 
 function targetOf({ auditTarget, params }: HttpRequest): string {

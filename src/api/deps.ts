@@ -30,6 +30,7 @@ export interface AdminDeps {
   readonly awaitRun: AwaitRun
   readonly catalog: () => LoadedCatalog
   readonly triggerProblems: () => readonly TriggerProblem[]
+  readonly databases: () => Promise<readonly DatabaseState[]>
   readonly schedules: { list(): Promise<readonly Schedule[]> }
   /** What must hold for this process to do its work. */
   readonly checks: () => Promise<readonly Check[]>
@@ -37,6 +38,28 @@ export interface AdminDeps {
   readonly stopping?: () => boolean
   /** Whether `/metrics` answers without a key. Default no: labels name functions, queues and event types. */
   readonly openMetrics?: boolean
+}
+
+/** A database to whose tables functions are bound. */
+export interface DatabaseState {
+  /** The environment variable with its URL; null: that of the ledger. */
+  readonly database: string | null
+  readonly tables: readonly {
+    readonly table: string
+    readonly functions: readonly { readonly functionId: string; readonly label: string }[]
+  }[]
+  /** What would have to change for it to be as declared, for people. */
+  readonly changes: readonly string[]
+  readonly problems: readonly TriggerProblem[]
+  /** Why it could not be looked at. */
+  readonly error: string | null
+  /** Null where nothing of ours is drained. */
+  readonly outbox: {
+    readonly rows: number
+    readonly oldestMs: number
+    readonly leader: boolean
+    readonly reconnects: number
+  } | null
 }
 
 export interface LoadedCatalog {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
-import type { Guard, Holder } from '../access/guard.ts'
+import { Forbidden, type Guard, type Holder } from '../access/guard.ts'
 import type { RouteScope, Scope } from '../access/scopes.ts'
 
 declare module 'fastify' {
@@ -8,8 +8,10 @@ declare module 'fastify' {
     readonly scope?: RouteScope
   }
   interface FastifyRequest {
-    /** Whose key let the request in; null on public routes. */
+    /** Whose key it came with; null on public routes. */
     holder: Holder | null
+    /** That key does not have the scope. */
+    forbidden: boolean
   }
   interface FastifyInstance {
     /** For public routes that show more to some: whether the request has a key with this scope. Never rejects. */
@@ -25,9 +27,19 @@ export function guardRoutes(server: FastifyInstance, guard: Guard): void {
   }
   const check = async (request: FastifyRequest): Promise<void> => {
     const { scope } = request.routeOptions.config
-    if (scope !== undefined && scope !== 'public') request.holder = await admit(request, scope)
+    if (scope === undefined || scope === 'public') return
+    try {
+      request.holder = await admit(request, scope)
+    } catch (error) {
+      if (error instanceof Forbidden) {
+        request.holder = error.holder
+        request.forbidden = true
+      }
+      throw error
+    }
   }
   server.decorateRequest('holder', null)
+  server.decorateRequest('forbidden', false)
   server.decorate('admits', (request: FastifyRequest, scope: Scope) =>
     admit(request, scope).then(
       () => true,

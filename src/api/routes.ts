@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { auditRoutes } from './audit.ts'
+import { databaseRoutes } from './databases.ts'
 import { bulkRoutes } from './bulk.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { eventRoutes } from './events.ts'
@@ -23,6 +24,7 @@ export const ROUTES: readonly Route[] = [
   ...overviewRoutes,
   ...eventRoutes,
   ...triggerRoutes,
+  ...databaseRoutes,
   ...functionRoutes,
   ...runRoutes,
   ...bulkRoutes,

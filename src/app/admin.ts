@@ -4,6 +4,7 @@ import { createStream } from '../api/stream/stream.ts'
 import { startBulkRunner } from '../bulk/runner.ts'
 import { createPostgresBulks } from '../store/postgres/bulks.ts'
 import { createPostgresReader } from '../store/postgres/reader/reader.ts'
+import { shareAnswers } from '../store/shared-reader.ts'
 import type { Database } from './database.ts'
 
 /** The admin API with what works behind it: the streams, and the steps of bulk actions. Answers how to stop those. */
@@ -15,7 +16,7 @@ export function serveAdmin(
   const reader = createPostgresReader(pool)
   const bulks = createPostgresBulks(pool)
   const stream = createStream({ reader, server, logger })
-  registerAdminRoutes({ ...deps, reader, bulks, stream })
+  registerAdminRoutes({ ...deps, reader: shareAnswers(reader), bulks, stream })
   const knows = (functionId: string): boolean => catalog().functions.some(({ id }) => id === functionId)
   const runner = startBulkRunner({ bulks, reader, store, enqueue, knows, logger })
   return async () => {

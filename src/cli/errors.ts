@@ -22,6 +22,8 @@ export const EXIT = {
 
 const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   TPT_USAGE: EXIT.usage,
+  TPT_FILTER_INVALID: EXIT.usage,
+  TPT_REQUEST_INVALID: EXIT.usage,
   TPT_CONFIG_INVALID: EXIT.config,
   TPT_FOLDER_READONLY: EXIT.config,
   TPT_DURABILITY: EXIT.config,

@@ -5,12 +5,21 @@ import type { Io } from './cli.ts'
 import { type CliError, EXIT, toCliError, usageError } from './errors.ts'
 import { createPaint, printable } from './text.ts'
 import { createVerb } from './verb.ts'
+import { addAudit } from './verbs/audit.ts'
+import { addBulk } from './verbs/bulk.ts'
+import { addEvents } from './verbs/events.ts'
+import { addLogs } from './verbs/logs.ts'
+import { addQueues } from './verbs/queues.ts'
+import { addStatus } from './verbs/status.ts'
+import { addWorkers } from './verbs/workers.ts'
 import { addCancel } from './verbs/cancel.ts'
 import { addDb } from './verbs/db.ts'
 import { addDev } from './verbs/dev.ts'
 import { addDlq } from './verbs/dlq.ts'
 import { addDoctor } from './verbs/doctor.ts'
 import { addFunctions } from './verbs/functions.ts'
+import { addInit } from './verbs/init.ts'
+import { addNew } from './verbs/new.ts'
 import { addInvoke } from './verbs/invoke.ts'
 import { addKeys } from './verbs/keys.ts'
 import { addMigrate } from './verbs/migrate.ts'
@@ -61,17 +70,20 @@ function createProgram(io: Io, onExit: (code: number) => void): Command {
         '\n  6 not allowed · 7 conflict · 8 the run failed · 9 waited too long · 10 partly done · 130 Ctrl-C · 143 SIGTERM',
     )
   const verb = createVerb(io, onExit)
+  program.commandsGroup('Build')
+  for (const add of [addInit, addNew]) add(program, verb)
   program.commandsGroup('Run')
   for (const add of [addDev, addStart, addMigrate]) add(program, verb)
   program.commandsGroup('Try')
   for (const add of [addSend, addInvoke, addUpload]) add(program, verb)
   program.commandsGroup('Look')
-  for (const add of [addFunctions, addRuns, addDlq, addSchedules, addDb, addDoctor, addVersion])
+  for (const add of [addStatus, addFunctions, addRuns, addEvents, addLogs, addDlq, addQueues])
     add(program, verb)
+  for (const add of [addSchedules, addWorkers, addDb, addVersion]) add(program, verb)
   program.commandsGroup('Fix')
-  for (const add of [addReplay, addCancel]) add(program, verb)
+  for (const add of [addReplay, addCancel, addBulk, addDoctor]) add(program, verb)
   program.commandsGroup('Admin')
-  addKeys(program, verb)
+  for (const add of [addKeys, addAudit]) add(program, verb)
   settle(program, io)
   return program
 }

@@ -131,7 +131,11 @@ function failureText({ name, code, message, stack }: Failure, { red }: Paint): s
   return [head, ...frames.slice(0, 8).map(printable)].join('\n')
 }
 
-function logText({ time, level, message, attempt, fields }: LogLine, { dim, red, yellow }: Paint): string {
+/** One line of a function's log. */
+export function logText(
+  { time, level, message, attempt, fields }: LogLine,
+  { dim, red, yellow }: Paint,
+): string {
   const tint = level === 'error' ? red : level === 'warn' ? yellow : (text: string) => text
   const more = fields === null ? '' : ` ${dim(jsonText(fields))}`
   return `${dim(time.slice(11, 23))} ${tint(pad(level, 5))} #${attempt} ${printable(message)}${more}`

@@ -78,6 +78,20 @@ function cut(line: string, width: number): string {
 
 const COLOUR = /(\u001b\[\d+m)/
 
+/** `812 B`, `1.4 kB`, `12 MB`. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`
+  const [value, unit] =
+    bytes < 1e6 ? [bytes / 1e3, 'kB'] : bytes < 1e9 ? [bytes / 1e6, 'MB'] : [bytes / 1e9, 'GB']
+  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${unit}`
+}
+
+/** `████████░░░░` for a share from 0 to 1. */
+export function progressBar(share: number, width = 20): string {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * width)
+  return '█'.repeat(full) + '░'.repeat(width - full)
+}
+
 /** `45s`, `3m`, `2h`, `5d` between two instants. */
 export function formatAge(from: Date, to: Date): string {
   const seconds = Math.max(0, Math.round((to.getTime() - from.getTime()) / 1_000))

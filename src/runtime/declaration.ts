@@ -153,9 +153,9 @@ function checkSchemas(schemas: Readonly<Record<string, unknown>>, at: string): s
     )
 }
 
-const NOT_PLAIN: readonly string[] = ['schemas', 'samples']
+const NOT_PLAIN: readonly string[] = ['schemas', 'samples', 'jsonSchemas']
 
-/** Everything but the schemas travels as JSON; what is in samples is the schemas' business. */
+/** Everything but the schemas travels as JSON; what is made of them is the schemas' business. */
 function checkPlain(trigger: Readonly<Record<string, unknown>>, at: string): string[] {
   const wrong = Object.entries(trigger).find(
     ([name, value]) => !NOT_PLAIN.includes(name) && hasUnprintable(value),

@@ -128,6 +128,16 @@ export interface WorkerInfo {
   readonly id: string
   readonly host: string
   readonly pid: number
+  /** As in `ProcessIdentity`, where they are known. */
+  readonly machine?: string
+  readonly birth?: string
+}
+
+/** A worker that some process can look for by itself. */
+export interface Neighbour {
+  readonly id: string
+  readonly pid: number
+  readonly birth: string
 }
 
 export interface Lease {
@@ -184,7 +194,11 @@ export interface Store {
   heartbeat(worker: WorkerInfo, held: readonly Lease[]): Promise<readonly Lease[]>
   /** Puts runs back that a living worker holds without knowing it, and says which. */
   disown(workerId: string, held: readonly Lease[]): Promise<readonly Job[]>
-  /** Takes the runs of workers that have been silent for `silentMs`, and puts them back. At `maxLosses` a run is dead. */
+  /** Workers of a machine that have been silent for `silentMs`. */
+  neighbours(machine: string, silentMs: number): Promise<readonly Neighbour[]>
+  /** Workers that are gone: `reclaim` takes their runs at once. One that is not says so with its next heartbeat. */
+  forget(workerIds: readonly string[]): Promise<void>
+  /** Takes the runs of workers that have been forgotten, or silent for `silentMs`, and puts them back. At `maxLosses` a run is dead. */
   reclaim(silentMs: number, maxLosses: number): Promise<readonly Job[]>
   /** The worker stops: its runs, if any are left, are put back. */
   leave(workerId: string): Promise<readonly Job[]>

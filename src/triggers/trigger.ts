@@ -25,6 +25,8 @@ export type Declared<T extends Trigger = Trigger> = Omit<T, 'schemas' | '~event'
   readonly schemas: readonly string[]
   /** For people to try it with: what the schemas take, by their path, where one could be made. */
   readonly samples?: Readonly<Record<string, unknown>>
+  /** What they take as JSON Schema 2020-12, by their path, where their library can say it. */
+  readonly jsonSchemas?: Readonly<Record<string, unknown>>
 }
 
 /** One trigger of one function: the unit that an adapter listens for and the broker routes by. */

@@ -1,4 +1,5 @@
 import { explain } from '../errors.ts'
+import { isGone, ownIdentity } from '../lib/own-process.ts'
 import type { Logger } from '../lib/log.ts'
 import { type Loop, startLoop } from '../lib/service.ts'
 import type { Job, Queue } from '../queue/queue.ts'
@@ -11,6 +12,8 @@ export interface DispatcherDeps {
   readonly logger: Logger
   /** A worker that was silent for this long is lost. Default 6 s: with the sweep, runs start elsewhere within 15 s. */
   readonly silentMs?: number
+  /** One of this machine that was silent for this long is looked for: if it is gone, it is lost already. Default 3 s. */
+  readonly neighbourSilentMs?: number
   /** Default 2 s. */
   readonly sweepMs?: number
 }
@@ -37,6 +40,8 @@ const MARK_AFTER_MS = 150
 /** A job that was added may not be visible in the queue yet. */
 const SETTLE_MS = 5_000
 const MAX_PAGES_A_SWEEP = 40
+/** Longer than any worker may be silent before it is forgotten. */
+const EVER_MS = 7 * 86_400_000
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const { store, queue, logger, silentMs = 6_000, sweepMs = 2_000 } = deps
@@ -135,9 +140,10 @@ function createMarker(
 
 /** One round: put back what lost workers held, and add queued runs that the queue does not know. */
 function createSweeper(
-  { store, queue, logger }: DispatcherDeps,
+  { store, queue, logger, neighbourSilentMs = 3_000 }: DispatcherDeps,
   silentMs: number,
 ): (stop: AbortSignal) => Promise<void> {
+  const machine = ownIdentity()?.machine
   let after = ''
   let steadySince = performance.now()
   let sweptAt = performance.now()
@@ -159,10 +165,23 @@ function createSweeper(
   const reclaim = async (): Promise<void> => {
     // After an outage of Postgres, or of ours, every worker looks silent: let them show first that they are alive.
     if (performance.now() - steadySince < silentMs) return
-    const jobs = await store.reclaim(silentMs, MAX_LOSSES)
+    await takeOver(await store.reclaim(silentMs, MAX_LOSSES))
+  }
+
+  const takeOver = async (jobs: readonly Job[]): Promise<void> => {
     if (jobs.length === 0) return
     logger.warn({ runs: jobs.length }, 'took runs over from workers that are gone')
     await queue.add(jobs.map((job) => ({ ...job, first: true })))
+  }
+
+  /** Seen to be gone is more than silent: nobody needs to be waited for. */
+  const lookAround = async (): Promise<void> => {
+    if (machine === undefined) return
+    const silent = await store.neighbours(machine, neighbourSilentMs)
+    const gone = silent.filter(({ pid, birth }) => isGone(pid, birth)).map(({ id }) => id)
+    if (gone.length === 0) return
+    await store.forget(gone)
+    await takeOver(await store.reclaim(EVER_MS, MAX_LOSSES))
   }
 
   const addMissing = async (stop: AbortSignal): Promise<void> => {
@@ -185,6 +204,7 @@ function createSweeper(
       steadySince = performance.now()
       throw error
     }
+    await lookAround()
     await reclaim()
     await addMissing(stop)
   }

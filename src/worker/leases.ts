@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { explain, TappetError } from '../errors.ts'
+import { ownIdentity } from '../lib/own-process.ts'
 import type { Logger } from '../lib/log.ts'
 import { type Loop, startLoop } from '../lib/service.ts'
 import type { Job } from '../queue/queue.ts'
@@ -31,7 +32,7 @@ interface Held {
 }
 
 export function createLeases({ store, workerId, heartbeatMs, logger, onDisowned }: LeasesDeps): Leases {
-  const info = { id: workerId, host: hostname(), pid: process.pid }
+  const info = { id: workerId, host: hostname(), pid: process.pid, ...ownIdentity() }
   const held = new Map<string, Held>()
   const list = (): Lease[] => [...held].map(([runId, { lease }]) => ({ runId, lease }))
   let heart: Loop | null = null

@@ -11,8 +11,10 @@ import { testDatabase } from '../support/services.ts'
 
 const FUNCTIONS = {
   'functions/mail/send.ts': `import { defineFunction, queue } from 'tappet'
-export default defineFunction({ on: queue('emails'), retry: { attempts: 2, delay: '50ms' } }, async (event, ctx) => {
-  const { to } = event.data as { to: string }
+import * as z from 'zod'
+const Mail = z.object({ to: z.string() })
+export default defineFunction({ on: queue('emails', { data: Mail }), retry: { attempts: 2, delay: '50ms' } }, async (event, ctx) => {
+  const { to } = event.data
   ctx.log.info({ to }, 'sending')
   if (to === 'nobody') throw new Error('mailbox unavailable')
   return { sent: to }
@@ -34,7 +36,8 @@ const skip = found === undefined ? 'no Chromium on the PATH' : false
 const PICTURES = process.env.TAPPET_TEST_PICTURES
 
 const SCREENS = [
-  ...['', 'runs', 'events', 'dead', 'errors', 'functions', 'functions/mail%2Fsend', 'triggers', 'schedules'],
+  ...['', 'runs', 'events', 'dead', 'errors', 'functions', 'functions/mail%2Fsend', 'triggers', 'databases'],
+  'schedules',
   ...['queues', 'workers', 'logs', 'uploads', 'usage', 'send', 'settings'],
 ]
 
@@ -175,6 +178,19 @@ describe('the dashboard', { skip }, () => {
       .click()
     await open(`runs/${runs[0]}`)
     await see(/"sent": "later"/)
+  })
+
+  it('has a form for what the schema of a function takes', async () => {
+    await open('send')
+    await page.getByLabel('Queue').fill('emails')
+    await page.getByLabel('to', { exact: true }).fill('a field')
+    await page.getByRole('button', { name: 'Send', exact: true }).click()
+    await see(/"a field"/)
+    await open('functions/mail%2Fsend')
+    await page.getByText('Invoke it').click()
+    await page.getByLabel('to', { exact: true }).fill('an invocation')
+    await page.getByRole('button', { name: 'Invoke', exact: true }).click()
+    await see(/"sent": "an invocation"/)
   })
 
   it('makes a key and revokes it', async () => {

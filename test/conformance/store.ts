@@ -281,6 +281,29 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
         assert.equal((await store.run(claim.runId))?.failure?.code, 'TPT_RUN_LOST_TOO_OFTEN')
       })
 
+      it('G4: takes the runs of a forgotten worker at once, until its heart beats again', async () => {
+        const claim = await claimed()
+        await store.forget([worker.id])
+        assert.deepEqual(
+          (await store.reclaim(3_600_000, 10)).map(({ runId }) => runId),
+          [claim.runId],
+        )
+        await store.heartbeat(worker, [])
+        await claimed()
+        assert.deepEqual(await store.reclaim(3_600_000, 10), [])
+      })
+
+      it('tells which workers of a machine are silent', async () => {
+        await store.heartbeat({ id: 'wrk_b', host: 'here', pid: 7, machine: 'm', birth: '42' }, [])
+        const silent = await eventually(async () => {
+          const found = await store.neighbours('m', 5)
+          return found.length > 0 ? found : null
+        }, 'it is silent')
+        assert.deepEqual(silent, [{ id: 'wrk_b', pid: 7, birth: '42' }])
+        assert.deepEqual(await store.neighbours('m', 60_000), [])
+        assert.deepEqual(await store.neighbours('other', 0), [])
+      })
+
       it('puts back what a leaving worker holds', async () => {
         const claim = await claimed()
         const [job] = await store.leave(worker.id)

@@ -67,6 +67,21 @@ describe('the audit log', () => {
     assert.ok(!JSON.stringify(all).includes(KEY))
   })
 
+  it('holds what a key was refused, once a minute for each route', async () => {
+    const { body } = await post(`${api}/keys`, { name: 'viewer', scopes: ['read'] })
+    const viewer = String(body.secret)
+    const before = (await entries()).length
+    for (const id of ['run_1', 'run_2'])
+      assert.equal((await post(`${api}/runs/${id}/cancel`, {}, viewer)).status, 403)
+    assert.deepEqual(await last(), ['viewer', 'POST /runs/:id/cancel', 'run_1', 403])
+    const headers = { authorization: `Bearer ${viewer}` }
+    assert.equal((await admin.request(`${api}/keys`, { headers })).status, 403)
+    assert.deepEqual(await last(), ['viewer', 'GET /keys', '', 403])
+    assert.equal((await post('/_tappet/queues/emails', { to: 'a' }, viewer)).status, 403)
+    assert.equal((await last())[3], 403)
+    assert.equal((await entries()).length, before + 3)
+  })
+
   it('is read page by page', async () => {
     const all = await entries()
     const found: Entry[] = []

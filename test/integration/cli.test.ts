@@ -82,6 +82,27 @@ describe('the command line', () => {
         ['keys', 'list'],
         ['keys', 'revoke'],
       ],
+      ...[
+        ...[['init'], ['new'], ['status'], ['logs'], ['workers'], ['audit']],
+        ...[
+          ['events', 'list'],
+          ['events', 'show'],
+        ],
+        ...[
+          ['queues', 'list'],
+          ['queues', 'pause'],
+          ['queues', 'resume'],
+        ],
+        ...[
+          ['bulk', 'list'],
+          ['bulk', 'show'],
+          ['bulk', 'stop'],
+        ],
+        ...[
+          ['schedules', 'run'],
+          ['schedules', 'backfill'],
+        ],
+      ],
     ]
     for (const verb of verbs) {
       it(`of ${verb.join(' ')} has examples that begin with it`, async () => {
@@ -105,7 +126,7 @@ describe('the command line', () => {
 
   describe('mistakes', () => {
     const mistakes: readonly (readonly [string, RegExp, RegExp])[] = [
-      ['bogus', /unknown command 'bogus'/, /--help/],
+      ['xyzzy', /unknown command 'xyzzy'/, /--help/],
       ['rusn list', /unknown command 'rusn'/, /Did you mean runs\?/],
       ['runs lst', /unknown command 'lst'/, /Did you mean list\?/],
       ['dlq zzzzzz', /unknown command 'zzzzzz'/, /There is list, show, replay/],

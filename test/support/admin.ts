@@ -153,6 +153,7 @@ export async function startAdmin(
     awaitRun: createAwaitRun(store),
     catalog: () => ({ functions, problems: [PROBLEM] }),
     triggerProblems: () => [],
+    databases: async () => [],
     schedules: { list: async () => [SCHEDULE] },
     checks: async () => state.checks,
     stopping: () => state.stopping,

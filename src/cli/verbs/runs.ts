@@ -1,6 +1,7 @@
 import { Argument, type Command, Option } from 'commander'
 import { RUN_STATES } from '../../store/run-state.ts'
 import type { Cli } from '../cli.ts'
+import { filterText, takesFilter } from '../filter-words.ts'
 import { wholeNumber } from '../input.ts'
 import { followRuns } from '../follow-runs.ts'
 import { type RunDetails, runDetails, runTable, type SentRun } from '../run-text.ts'
@@ -31,14 +32,17 @@ export function addRuns(program: Command, verb: Verb): void {
       examples('npx tappet runs list --state dead', 'npx tappet runs show run_01JD…', 'npx tappet runs tail'),
     )
 
-  filtered(runs.command('list', { isDefault: true }).description('runs, the newest first'))
+  takesFilter(filtered(runs.command('list', { isDefault: true }).description('runs, the newest first')))
     .option('-n, --limit <number>', 'most of them', wholeNumber(500), 20)
     .option('--before <run>', 'only those older than this one: the page after')
     .addHelpText(
       'after',
-      examples('npx tappet runs list', 'npx tappet runs list --state dead --function orders/place'),
+      examples(
+        'npx tappet runs list status:failed since:24h',
+        'npx tappet runs list --state dead --function orders/place',
+      ),
     )
-    .action(verb((cli, options: ListOptions) => list(cli, options)))
+    .action(verb((cli, words: readonly string[], options: ListOptions) => list(cli, words, options)))
 
   runs
     .command('show')
@@ -66,10 +70,15 @@ function filtered(command: Command): Command {
     .option('--function <id>', 'only those of this function')
 }
 
-async function list(cli: Cli, { limit, before, ...filter }: ListOptions): Promise<void> {
-  const page = await (await cli.server()).get<RunPage>('/runs', { ...query(filter), limit, before })
+async function list(
+  cli: Cli,
+  words: readonly string[],
+  { limit, before, ...filter }: ListOptions,
+): Promise<void> {
+  const asked = { ...query(filter), q: filterText(words), limit, before }
+  const page = await (await cli.server()).get<RunPage>('/runs', asked)
   cli.show(page, () => (page.runs.length === 0 ? 'no runs' : runTable(page.runs, cli.paint, cli.columns)))
-  if (page.next !== null) cli.note(cli.paint.dim(`older ones: npx tappet runs list --before ${page.next}`))
+  if (page.next !== null) cli.note(cli.paint.dim(`older ones: --before ${page.next}`))
 }
 
 function query({ state, function: functionId }: Filter): Query {

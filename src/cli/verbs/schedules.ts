@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { formatMs } from '../../lib/duration.ts'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../errors.ts'
@@ -15,6 +15,19 @@ interface SentSchedule {
   readonly skipped: number
   /** The next ticks, in order. */
   readonly next: readonly string[]
+}
+
+interface BackfillOptions {
+  readonly from: string
+  readonly until: string
+  readonly dryRun?: boolean
+}
+
+interface Backfilled {
+  readonly ticks: readonly string[]
+  readonly runs: readonly string[]
+  /** Ticks that had been made before. */
+  readonly known: number
 }
 
 export function addSchedules(program: Command, verb: Verb): void {
@@ -39,6 +52,61 @@ export function addSchedules(program: Command, verb: Verb): void {
         next(cli, functionId, count),
       ),
     )
+
+  schedules
+    .command('run')
+    .description('run the function of a schedule now, beside its ticks')
+    .argument('<schedule>', 'id of a schedule, like reports/nightly#0; #0 may be left out')
+    .addHelpText('after', examples('npx tappet schedules run reports/nightly'))
+    .action(
+      verb(async (cli, given: string) => {
+        const server = await cli.server()
+        const made = await server.post<{ readonly run?: string; readonly event: string }>('/schedules/run', {
+          schedule: scheduleId(given),
+        })
+        cli.show(made, () => made.run ?? made.event)
+      }),
+    )
+
+  schedules
+    .command('backfill')
+    .description('make up for the ticks of a stretch of time; those that were made are not made again')
+    .argument('<schedule>', 'id of a schedule, like reports/nightly#0; #0 may be left out')
+    .requiredOption('--from <time>', 'RFC 3339, like 2026-11-01T00:00:00Z', time)
+    .requiredOption('--until <time>', 'RFC 3339, in the past', time)
+    .option('--dry-run', 'tell which ticks there were; make none')
+    .addHelpText(
+      'after',
+      examples(
+        'npx tappet schedules backfill reports/nightly --from 2026-11-01T00:00:00Z --until 2026-11-03T00:00:00Z',
+      ),
+    )
+    .action(verb((cli, given: string, options: BackfillOptions) => backfill(cli, scheduleId(given), options)))
+}
+
+function scheduleId(given: string): string {
+  return /#\d+$/.test(given) ? given : `${given}#0`
+}
+
+function time(given: string): string {
+  const at = new Date(given)
+  if (!/^\d{4}-\d\d-\d\d/.test(given) || Number.isNaN(at.getTime()))
+    throw new InvalidArgumentError('It must be a time like 2026-11-01T00:00:00Z.')
+  return at.toISOString()
+}
+
+async function backfill(cli: Cli, schedule: string, options: BackfillOptions): Promise<void> {
+  const { from, until, dryRun = false } = options
+  const server = await cli.server()
+  const ask = (dry: boolean): Promise<Backfilled> =>
+    server.post('/schedules/backfill', { schedule, from, until, dryRun: dry }, { timeoutMs: 120_000 })
+  const found = await ask(true)
+  if (dryRun || found.ticks.length === 0) {
+    return cli.show(found, () => found.ticks.join('\n') || 'no ticks')
+  }
+  await cli.confirm(`Make ${found.ticks.length} ticks of ${schedule}, as far as they were not made?`)
+  const made = await ask(false)
+  cli.show(made, () => `made ${made.ticks.length - made.known}, ${made.known} were there`)
 }
 
 async function next(cli: Cli, functionId: string | undefined, count: number): Promise<void> {

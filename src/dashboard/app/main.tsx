@@ -5,6 +5,7 @@ import { startKeys } from './keyboard.ts'
 import { live } from './live.ts'
 import { link, place } from './router.ts'
 import { applyTheme, nextTheme, theme } from './theme.ts'
+import { Databases } from './screens/databases.tsx'
 import { DeadLetters, Errors } from './screens/errors.tsx'
 import { EventPage, Events } from './screens/events.tsx'
 import { FunctionPage, Functions } from './screens/functions.tsx'
@@ -30,6 +31,7 @@ const SCREENS = {
   functions: { title: 'Functions', screen: Functions },
   triggers: { title: 'Triggers', screen: Triggers },
   schedules: { title: 'Schedules', screen: Schedules },
+  databases: { title: 'Databases', screen: Databases },
   queues: { title: 'Queues', screen: Queues },
   workers: { title: 'Workers', screen: Workers },
   logs: { title: 'Logs', screen: Logs },

@@ -1,3 +1,5 @@
+import type { JsonSchema } from './ui/schema-form.tsx'
+
 /** What the admin API answers, as far as the pages read it; `docs/api-reference.md` has all of it. */
 export type State = 'accepted' | 'queued' | 'running' | 'completed' | 'retrying' | 'dead' | 'cancelled'
 
@@ -82,6 +84,7 @@ export interface Trigger {
   readonly kind: string
   readonly label: string
   readonly samples?: Readonly<Record<string, unknown>>
+  readonly jsonSchemas?: Readonly<Record<string, JsonSchema>>
 }
 
 export interface Func {

@@ -1,6 +1,6 @@
 import type { FunctionDefinition } from '../../define/define-function.ts'
 import type { Schema } from '../../lib/schema.ts'
-import { sampleOf } from './sample.ts'
+import { jsonSchemaOf, sampleOf } from './sample.ts'
 
 /** What a bundle's default export says of itself, as JSON. Nothing is judged here: the broker does that. */
 export type Description =
@@ -9,7 +9,7 @@ export type Description =
       readonly kind: 'function'
       readonly handler: string
       readonly options: unknown
-      /** The triggers, with `true` for each schema that is one, and `samples` of what they take. */
+      /** The triggers, with `true` for each schema that is one, with `samples` of what they take and `jsonSchemas`. */
       readonly on: unknown
     }
 
@@ -44,21 +44,26 @@ function describeTrigger(trigger: unknown): unknown {
     path,
     isSchema(schema) || toPlain(schema, MAX_DEPTH - 1),
   ])
-  const samples = samplesOf(schemas)
+  const samples = eachSchema(schemas, sampleOf)
+  const jsonSchemas = eachSchema(schemas, jsonSchemaOf)
   return {
     ...(toPlain(rest) as object),
     schemas: Object.fromEntries(described) as unknown,
     ...(Object.keys(samples).length > 0 && { samples }),
+    ...(Object.keys(jsonSchemas).length > 0 && { jsonSchemas }),
   }
 }
 
-/** For the paths whose schema lets one be made. */
-function samplesOf(schemas: Record<string, unknown>): Record<string, unknown> {
+/** By path, what can be made of its schema. */
+function eachSchema(
+  schemas: Record<string, unknown>,
+  make: (schema: Schema) => unknown,
+): Record<string, unknown> {
   const made = Object.entries(schemas).map(([path, schema]) => [
     path,
-    isSchema(schema) ? sampleOf(schema) : undefined,
+    isSchema(schema) ? make(schema) : undefined,
   ])
-  return Object.fromEntries(made.filter(([, sample]) => sample !== undefined)) as Record<string, unknown>
+  return Object.fromEntries(made.filter(([, one]) => one !== undefined)) as Record<string, unknown>
 }
 
 /** Libraries make schemas objects or functions (arktype). */

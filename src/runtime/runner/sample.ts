@@ -16,9 +16,9 @@ const MAX_VALUES = 500
  */
 export function sampleOf(schema: Schema): unknown {
   try {
-    const standard = schema['~standard'] as Schema['~standard'] & Exporting
-    const root = standard.jsonSchema?.input?.({ target: 'draft-2020-12' })
-    if (!isJson(root)) return undefined
+    const root = exported(schema)
+    if (root === undefined) return undefined
+    const standard = schema['~standard']
     const sample = build(root, { root, left: { values: MAX_VALUES }, depth: 0 })
     const result = standard.validate(sample)
     if (!(result instanceof Promise)) return result.issues ? undefined : sample
@@ -27,6 +27,25 @@ export function sampleOf(schema: Schema): unknown {
   } catch {
     return undefined
   }
+}
+
+/** More of it would burden every list of functions. */
+const MAX_SCHEMA_CHARS = 20_000
+
+/** What a schema takes, as JSON Schema 2020-12: for forms. Undefined when the library cannot say it. */
+export function jsonSchemaOf(schema: Schema): unknown {
+  try {
+    const text = JSON.stringify(exported(schema))
+    return text.length > MAX_SCHEMA_CHARS ? undefined : JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function exported(schema: Schema): Json | undefined {
+  const standard = schema['~standard'] as Schema['~standard'] & Exporting
+  const root = standard.jsonSchema?.input?.({ target: 'draft-2020-12' })
+  return isJson(root) ? root : undefined
 }
 
 interface Place {

@@ -3,7 +3,10 @@ import { isCrash, isFinal, mayMove } from '../run-state.ts'
 import type { Claim, Outcome, Store } from '../store.ts'
 import { ago, allRuns, type MemoryRun, move, putBack, record, releaseNext, type State } from './state.ts'
 
-type LeaseMethods = Pick<Store, 'claim' | 'finish' | 'heartbeat' | 'disown' | 'leave'>
+type LeaseMethods = Pick<
+  Store,
+  'claim' | 'finish' | 'heartbeat' | 'neighbours' | 'forget' | 'disown' | 'leave'
+>
 
 export function leaseMethods(state: State): LeaseMethods {
   const runningOn = (workerId: string): MemoryRun[] =>
@@ -24,10 +27,23 @@ export function leaseMethods(state: State): LeaseMethods {
     },
     async heartbeat(worker, held) {
       state.heartbeats.set(worker.id, state.now())
+      state.workers.set(worker.id, worker)
       return held.filter(({ runId, lease }) => {
         const run = state.runs.get(runId)
         return run?.state !== 'running' || run.lease !== lease || run.worker !== worker.id
       })
+    },
+    neighbours: async (machine, silentMs) =>
+      [...state.workers.values()].flatMap(({ id, pid, machine: other, birth }) => {
+        const beat = state.heartbeats.get(id)
+        const silent = beat !== undefined && beat < ago(state, silentMs)
+        return silent && other === machine && birth != null ? [{ id, pid, birth }] : []
+      }),
+    async forget(workerIds) {
+      for (const id of workerIds) {
+        state.heartbeats.delete(id)
+        state.workers.delete(id)
+      }
     },
     async disown(workerId, held) {
       const known = new Set(held.map(({ runId, lease }) => `${runId}-${lease}`))
@@ -38,6 +54,7 @@ export function leaseMethods(state: State): LeaseMethods {
     },
     async leave(workerId) {
       state.heartbeats.delete(workerId)
+      state.workers.delete(workerId)
       return runningOn(workerId).map((run) => putBack(state, run))
     },
   }

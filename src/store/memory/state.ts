@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Job } from '../../queue/queue.ts'
 import type { LogLine } from '../../runtime/runtime.ts'
 import { mayMove, type RunState } from '../run-state.ts'
-import type { Attempt, NewEvent, Pause, Run } from '../store.ts'
+import type { Attempt, NewEvent, Pause, Run, WorkerInfo } from '../store.ts'
 
 export interface MemoryRun extends Mutable<Run> {
   idempotencyKey: string | null
@@ -33,6 +33,7 @@ export interface State {
   readonly logs: LogLine[]
   readonly paused: Map<string, Pause>
   readonly heartbeats: Map<string, Date>
+  readonly workers: Map<string, WorkerInfo>
   readonly finished: EventEmitter
   readonly lastPlace: { value: number }
 }
@@ -48,6 +49,7 @@ export function createState(now: () => Date): State {
     logs: [],
     paused: new Map(),
     heartbeats: new Map(),
+    workers: new Map(),
     finished: new EventEmitter().setMaxListeners(0),
     lastPlace: { value: 0 },
   }

@@ -1,6 +1,6 @@
-import type { Pool, PoolClient } from 'pg'
+import type { Pool, PoolClient, QueryResultRow } from 'pg'
 import type { Job } from '../../queue/queue.ts'
-import type { Claim, Finish, Lease, WorkerInfo } from '../store.ts'
+import type { Claim, Finish, Lease, Neighbour, WorkerInfo } from '../store.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { isCrash } from '../run-state.ts'
 import { inOrder, type Order, release } from './order.ts'
@@ -117,7 +117,7 @@ function toOrder({ functionId, order }: Finish): Order[] {
 }
 
 const BEAT = `
-  insert into tappet.workers (id, host, pid) values ($1, $2, $3)
+  insert into tappet.workers (id, host, pid, machine, birth) values ($1, $2, $3, $4, $5)
   on conflict (id) do update set heartbeat_at = now()`
 
 const NOT_MINE = `
@@ -126,13 +126,26 @@ const NOT_MINE = `
      select from tappet.runs r where r.id = h.id and r.lease = h.lease and r.state = 'running' and r.worker = $1)`
 
 export async function beat(pool: Pool, worker: WorkerInfo, held: readonly Lease[]): Promise<Lease[]> {
-  await query(pool, 'beat', BEAT, [worker.id, worker.host, worker.pid])
+  const { machine = null, birth = null } = worker
+  await query(pool, 'beat', BEAT, [worker.id, worker.host, worker.pid, machine, birth])
   if (held.length === 0) return []
   const rows = await query<{ id: string; lease: number }>(pool, 'not-mine', NOT_MINE, [
     worker.id,
     ...columns(held),
   ])
   return rows.map(({ id, lease }) => ({ runId: id, lease }))
+}
+
+const NEIGHBOURS = `
+  select id, pid, birth from tappet.workers
+   where machine = $1 and heartbeat_at < now() - $2 * interval '1 ms' order by id`
+
+export async function neighbours(pool: Pool, machine: string, silentMs: number): Promise<Neighbour[]> {
+  return query<Neighbour & QueryResultRow>(pool, 'neighbours', NEIGHBOURS, [machine, silentMs])
+}
+
+export async function forget(pool: Pool, workerIds: readonly string[]): Promise<void> {
+  await query(pool, 'forget', 'delete from tappet.workers where id = any($1)', [workerIds])
 }
 
 /** Five seconds of grace: a claim that has been committed may still be on its way to the worker. */

@@ -8,7 +8,7 @@ import type { Acceptance, Claim, Finish, NewEvent, Ping, Store } from '../store.
 import { acceptAll, acceptInOrder, acceptNamed } from './accept.ts'
 import { isOrdered } from './insert.ts'
 import { releaseStuck } from './order.ts'
-import { beat, claimAll, disown, finishAll, finishInOrder, leave } from './lease.ts'
+import { beat, claimAll, disown, finishAll, finishInOrder, forget, leave, neighbours } from './lease.ts'
 import * as people from './people.ts'
 import { isBadValue, query, toStoreError } from './pool.ts'
 import { pause, paused, resume } from './pause.ts'
@@ -53,6 +53,8 @@ export function createPostgresStore(pool: Pool): Store {
     nextDueMs: () => sweep.nextDueMs(pool),
     queued: (after, olderThanMs, limit) => sweep.queued(pool, after, olderThanMs, limit),
     heartbeat: (worker, held) => beat(pool, worker, held),
+    neighbours: (machine, silentMs) => neighbours(pool, machine, silentMs),
+    forget: (workerIds) => forget(pool, workerIds),
     disown: (workerId, held) => disown(pool, workerId, held),
     reclaim: createReclaim(pool, released),
     leave: (workerId) => leave(pool, workerId),

@@ -5,6 +5,7 @@ import { go, link } from '../router.ts'
 import { length, number, percent, pretty } from '../text.ts'
 import type { Func, FunctionStats, Run } from '../types.ts'
 import { Action, Answer, Empty, Page } from '../ui/parts.tsx'
+import { SchemaForm } from '../ui/schema-form.tsx'
 import { RunsTable } from '../ui/runs-table.tsx'
 
 interface FunctionsAnswer {
@@ -156,18 +157,18 @@ function Facts({ fn }: { readonly fn: Func }) {
 /** With data that its schema takes, where one could be made. */
 function Invoke({ fn }: { readonly fn: Func }) {
   const sample = fn.triggers.map(({ samples }) => samples?.['data']).find((data) => data !== undefined)
+  const schema = fn.triggers.at(0)?.jsonSchemas?.['data']
   const text = useSignal(pretty(sample ?? {}))
   const invoke = async (): Promise<string> => {
-    const { run } = await post<{ readonly run: string }>(
-      `/functions/${fn.id}/invoke`,
-      JSON.parse(text.value) as object,
-    )
+    const data: unknown = JSON.parse(text.value)
+    const { run } = await post<{ readonly run: string }>(`/functions/${fn.id}/invoke`, { data })
     go(['runs', run])
     return 'sent'
   }
   return (
     <details>
       <summary>Invoke it</summary>
+      {schema && <SchemaForm schema={schema} text={text} />}
       <label>
         Data
         <textarea

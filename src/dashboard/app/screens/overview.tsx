@@ -7,8 +7,11 @@ import { Bars } from '../ui/bars.tsx'
 import { Answer, Empty, Page } from '../ui/parts.tsx'
 import { RunsTable } from '../ui/runs-table.tsx'
 
+/** The server looks no more often. */
+const OVERVIEW_MS = 5_000
+
 export function Overview() {
-  const told = useLoaded(() => get<Told>('/overview'))
+  const told = useLoaded(() => get<Told>('/overview'), OVERVIEW_MS)
   const latest = useLoaded(() => get<{ readonly runs: readonly Run[] }>('/runs', { limit: 20 }))
   return (
     <Page title="Overview">

@@ -5,6 +5,7 @@ import { go } from '../router.ts'
 import { pretty } from '../text.ts'
 import type { Func } from '../types.ts'
 import { Action, Answer, Page } from '../ui/parts.tsx'
+import { type JsonSchema, SchemaForm } from '../ui/schema-form.tsx'
 
 /** A message to a queue, or a file, as a source would bring it. */
 export function Send() {
@@ -26,6 +27,7 @@ export function Send() {
 interface Sample {
   readonly queue: string
   readonly data: unknown
+  readonly schema: JsonSchema | null
 }
 
 function queuesOf(functions: readonly Func[]): Sample[] {
@@ -35,6 +37,7 @@ function queuesOf(functions: readonly Func[]): Sample[] {
       .map((trigger) => ({
         queue: (trigger as { readonly queue?: string }).queue ?? trigger.label,
         data: trigger.samples?.['data'] ?? { hello: 'world' },
+        schema: trigger.jsonSchemas?.['data'] ?? null,
       })),
   )
 }
@@ -44,6 +47,7 @@ function Message({ functions }: { readonly functions: readonly Func[] }) {
   const queue = useSignal(samples[0]?.queue ?? 'demo')
   const data = useSignal(pretty(samples[0]?.data ?? { hello: 'world' }))
   const key = useSignal('')
+  const schema = samples.find((one) => one.queue === queue.value)?.schema
   const choose = (name: string): void => {
     queue.value = name
     const sample = samples.find((one) => one.queue === name)
@@ -73,6 +77,7 @@ function Message({ functions }: { readonly functions: readonly Func[] }) {
           <option key={name} value={name} />
         ))}
       </datalist>
+      {schema && <SchemaForm schema={schema} text={data} />}
       <label>
         Data, as JSON
         <textarea
