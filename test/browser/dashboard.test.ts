@@ -180,6 +180,24 @@ describe('the dashboard', { skip }, () => {
     await see(/"sent": "later"/)
   })
 
+  it('is told of new runs by a stream, and does not ask for the list again', async () => {
+    let asked = 0
+    const onRequest = (request: { url(): string }): void => {
+      if (/api\/v1\/runs\?/.test(request.url())) asked++
+    }
+    page.on('request', onRequest)
+    await open('runs')
+    // Once for the page, once when the stream has begun.
+    await eventually(() => asked === 2, 'the list is there')
+    await page.waitForLoadState()
+    const rows = page.locator('table.rows tbody tr')
+    const before = await rows.count()
+    for (const to of ['one', 'two', 'three']) await send(to)
+    await eventually(async () => (await rows.count()) === before + 3, 'three more rows are there')
+    page.off('request', onRequest)
+    assert.equal(asked, 2)
+  })
+
   it('has a form for what the schema of a function takes', async () => {
     await open('send')
     await page.getByLabel('Queue').fill('emails')

@@ -1,18 +1,23 @@
 import { get } from '../api.ts'
 import { useLoaded } from '../live.ts'
 import { link } from '../router.ts'
+import { useRuns } from '../runs.ts'
 import { length, number, percent } from '../text.ts'
-import type { Func, Minute, Overview as Told, Run } from '../types.ts'
+import type { Func, Minute, Overview as Told } from '../types.ts'
 import { Bars } from '../ui/bars.tsx'
 import { Answer, Empty, Page } from '../ui/parts.tsx'
 import { RunsTable } from '../ui/runs-table.tsx'
 
 /** The server looks no more often. */
 const OVERVIEW_MS = 5_000
+const LATEST = 20
 
 export function Overview() {
   const told = useLoaded(() => get<Told>('/overview'), OVERVIEW_MS)
-  const latest = useLoaded(() => get<{ readonly runs: readonly Run[] }>('/runs', { limit: 20 }))
+  const latest = useRuns(
+    () => '',
+    () => LATEST,
+  )
   return (
     <Page title="Overview">
       <Answer of={told}>

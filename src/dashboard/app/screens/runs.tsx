@@ -2,19 +2,14 @@ import { useComputed, useSignal } from '@preact/signals'
 import { get, post } from '../api.ts'
 import { useLoaded } from '../live.ts'
 import { go, place } from '../router.ts'
+import { useRuns } from '../runs.ts'
 import { number } from '../text.ts'
-import type { Bucket, Run } from '../types.ts'
+import type { Bucket } from '../types.ts'
 import { Bars } from '../ui/bars.tsx'
 import { Bulk } from '../ui/bulk.tsx'
 import { Filter } from '../ui/filter.tsx'
 import { Action, Answer, Empty, Page } from '../ui/parts.tsx'
 import { RunsTable } from '../ui/runs-table.tsx'
-
-interface RunsAnswer {
-  readonly runs: readonly Run[]
-  readonly next: string | null
-  readonly partial?: boolean
-}
 
 const CHIPS = ['', 'status:running', 'status:retrying', 'status:dead', 'status:completed', 'since:1h']
 const PAGE = 50
@@ -23,7 +18,10 @@ export function Runs() {
   const q = useComputed(() => place.value.query.get('q') ?? '')
   const pages = useSignal(1)
   const chosen = useSignal<ReadonlySet<string>>(new Set())
-  const listed = useLoaded(() => list(q.value, pages.value))
+  const listed = useRuns(
+    () => q.value,
+    () => pages.value * PAGE,
+  )
   const count = useLoaded(() => get<{ count: number; exact: boolean }>('/runs/count', { q: q.value }), 5_000)
   const histogram = useLoaded(
     () =>
@@ -63,19 +61,6 @@ export function Runs() {
       </Answer>
     </Page>
   )
-}
-
-/** Page after page, from the newest: pages are cut at ids, so they stay where they are. */
-async function list(q: string, pages: number): Promise<RunsAnswer> {
-  const limit = Math.min(500, pages * PAGE)
-  const first = await get<RunsAnswer>('/runs', { q, limit })
-  let { runs, next } = first
-  while (runs.length < pages * PAGE && next !== null) {
-    const more: RunsAnswer = await get<RunsAnswer>('/runs', { q, limit: 500, before: next })
-    runs = [...runs, ...more.runs]
-    next = more.next
-  }
-  return { runs, next }
 }
 
 function Histogram({ buckets }: { readonly buckets: readonly Bucket[] }) {
