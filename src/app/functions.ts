@@ -60,7 +60,7 @@ export async function openFunctions({
     spares: Math.min(MAX_SPARES, availableParallelism()),
   })
   const ndjson = createNdjsonRuntime(shared)
-  const runtime = createRuntimeByLanguage({ node, ndjson, script: ndjson })
+  const runtime = createRuntimeByLanguage({ node, ndjson, script: ndjson, lambda: ndjson })
   const load = async (): Promise<Catalog> =>
     joinCatalogs(
       await loadCatalog({ root, buildDir: `${stateFolder}/build`, describe }),

@@ -10,7 +10,10 @@ export interface Declaration {
 }
 
 /** What a function is, apart from where its code is. */
-export type Declares = Omit<LoadedFunction, 'id' | 'file' | 'bundle' | 'version' | 'runtime' | 'command'>
+export type Declares = Omit<
+  LoadedFunction,
+  'id' | 'file' | 'bundle' | 'version' | 'runtime' | 'command' | 'handler'
+>
 
 /** Longest time that a timer can wait. */
 const MAX_DURATION_MS = 2_147_483_647

@@ -9,8 +9,10 @@ export interface LoadedFunction {
   readonly id: string
   /** Path of the source file, relative to the project's folder: what messages name. */
   readonly file: string
-  /** In what it runs: Node, a process that speaks NDJSON, or a process a call. Default `node`. */
-  readonly runtime?: 'node' | 'ndjson' | 'script'
+  /** In what it runs: Node, a process that speaks NDJSON, a process a call, or Lambda's Runtime API. Default `node`. */
+  readonly runtime?: 'node' | 'ndjson' | 'script' | 'lambda'
+  /** What a runtime of Lambda's is told to run: `_HANDLER`. */
+  readonly handler?: string
   /** Program and arguments, run in the folder of `bundle`; for other runtimes than `node`. */
   readonly command?: readonly string[]
   /** Absolute path of the bundle that a runner loads; of what declares it, for other runtimes than `node`. */

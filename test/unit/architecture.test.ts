@@ -141,6 +141,7 @@ const WALL_CLOCKS: Readonly<Record<string, string>> = {
   'src/queue/bullmq-consumer.ts': 'a field that BullMQ asks for; nothing reads it',
   'src/runtime/bundle.ts': 'the age of a file, by the clock that dated it',
   'src/runtime/catalog.ts': 'the age of a file in a cache, by the clock that dated it',
+  'src/runtime/lambda/headers.ts': 'the deadline that a function is told; what ends it is the worker’s timer',
   'src/runtime/runner/sample.ts': 'an example of a date',
   'src/runtime/handler/log-line.ts': 'the time in a log line of a function',
   'src/api/invoke-event.ts': 'the time in an event that its sender gave none; decides nothing',

@@ -24,6 +24,12 @@ describe('the declaration of a function in another language', () => {
     })
   })
 
+  it('of Lambda needs no command: it is ./bootstrap', () => {
+    const declared = read({ runtime: 'lambda', on: good.on, handler: 'app.handler', provisioned: 1 })
+    assertPartial(declared, { command: ['./bootstrap'], handler: 'app.handler', instanceConcurrency: 1 })
+    assertPartial(readManifest(JSON.stringify({ runtime: 'lambda', on: good.on }), false), { command: null })
+  })
+
   it('declares what TypeScript would', () => {
     const on = [
       { kind: 'http', method: 'POST', path: '/a', wait: '5s', verify: { scheme: 'github', secret: 'S' } },
@@ -46,7 +52,7 @@ describe('the declaration of a function in another language', () => {
   })
 
   const mistakes: readonly (readonly [what: object, message: string])[] = [
-    [{ runtime: 'python' }, "`runtime` must be 'ndjson' or 'script', got 'python'"],
+    [{ runtime: 'python' }, "`runtime` must be 'ndjson', 'script' or 'lambda', got 'python'"],
     [{ command: 'python3' }, "`command` must be a list, such as ['python3', 'main.py'], got 'python3'"],
     [{ command: [''] }, "`command[0]` must be a text that is not empty, got ''"],
     [{ command: undefined }, "`command` must be a list, such as ['python3', 'main.py'], got nothing"],
@@ -71,6 +77,11 @@ describe('the declaration of a function in another language', () => {
     [{ retry: { attempts: 0 } }, '`retry.attempts` must be a whole number from 1 on, got 0'],
     [{ env: 'A' }, "`env` must be a list of names of environment variables, got 'A'"],
     [{ runtime: 'script', provisioned: 1 }, "`provisioned` must be left out with runtime 'script', got 1"],
+    [{ handler: 'a.b' }, "`handler` must be left out with runtime 'ndjson', got 'a.b'"],
+    [
+      { runtime: 'lambda', instanceConcurrency: 2 },
+      "`instanceConcurrency` must be left out with runtime 'lambda', got 2",
+    ],
   ]
   for (const [what, message] of mistakes) {
     it(`gets one message for ${JSON.stringify(what)}`, () => {
@@ -81,7 +92,7 @@ describe('the declaration of a function in another language', () => {
   it('tells of an option that there is none of, and of text that is no JSON', () => {
     assert.match(
       JSON.stringify(read({ ...good, memory: 64 })),
-      /^\["`memory` is no option; there are runtime, command, on/,
+      /^\["`memory` is no option; there are runtime, command, handler, on/,
     )
     assert.match(JSON.stringify(readManifest('{', true)), /^\["must be JSON: /)
     assert.deepEqual(readManifest('[]', true), ['must be a JSON object, got []'])

@@ -1,5 +1,6 @@
 import { TappetError } from '../../errors.ts'
 import { parseJson } from '../../lib/json.ts'
+import { requestIdOf } from '../../runtime/lambda/names.ts'
 import type { LoadedFunction } from '../../runtime/runtime.ts'
 import { readBody } from '../body.ts'
 import type { AdminDeps } from '../deps.ts'
@@ -9,7 +10,6 @@ import type { HttpRequest } from '../server.ts'
 import { type Answer, tailOf, toAnswer } from './answer.ts'
 import { LambdaError } from './error.ts'
 import { resolveFunction } from './name.ts'
-import { requestIdOf } from './request-id.ts'
 
 const TYPES = ['RequestResponse', 'Event', 'DryRun'] as const
 export type InvocationType = (typeof TYPES)[number]

@@ -1,17 +1,6 @@
+import { ARN_PREFIX, lambdaName } from '../../runtime/lambda/names.ts'
 import type { LoadedFunction } from '../../runtime/runtime.ts'
 import { LambdaError } from './error.ts'
-
-/** Account and region of ARNs are not ours to have: what a client gives is taken, and these are what we answer. */
-const ARN_PREFIX = 'arn:aws:lambda:local:000000000000:function:'
-
-/** `orders/place` as Lambda spells names. */
-export function lambdaName(functionId: string): string {
-  return functionId.replaceAll(/[^\w-]/g, '-')
-}
-
-export function arnOf(functionId: string): string {
-  return ARN_PREFIX + lambdaName(functionId)
-}
 
 /** A name, `name:qualifier`, a partial or a whole ARN. */
 const SPELLING =

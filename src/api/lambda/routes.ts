@@ -1,13 +1,13 @@
 import { Readable } from 'node:stream'
 import type { Scope } from '../../access/scopes.ts'
 import { newId } from '../../lib/id.ts'
+import { arnOf, lambdaName, requestIdOf } from '../../runtime/lambda/names.ts'
 import type { LoadedFunction } from '../../runtime/runtime.ts'
 import type { AdminDeps } from '../deps.ts'
 import type { HttpReply, HttpRequest } from '../server.ts'
 import { toLambdaReply } from './error.ts'
 import { type Call, readCall, start, type Started, waitFor } from './invoke.ts'
-import { arnOf, lambdaName, resolveFunction } from './name.ts'
-import { requestIdOf } from './request-id.ts'
+import { resolveFunction } from './name.ts'
 import { responseFrames } from './stream.ts'
 
 type Answer = (request: HttpRequest, reply: HttpReply, deps: AdminDeps) => Promise<HttpReply>

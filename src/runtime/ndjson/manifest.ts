@@ -5,10 +5,26 @@ import { at, object, show } from './shape.ts'
 
 /** What a `tappet.json` or a header says, with every default filled in. */
 export interface Manifest extends Declares {
-  readonly runtime: 'ndjson' | 'script'
+  readonly runtime: RuntimeName
   /** Program and arguments; null where the declaration leaves it to the kind of file. */
   readonly command: readonly string[] | null
+  readonly handler?: string
 }
+
+type RuntimeName = keyof typeof RUNTIMES
+
+/** What is so with each runtime, and cannot be said otherwise; and what only some have. */
+const RUNTIMES = {
+  ndjson: { fixed: {}, without: ['handler'] },
+  // A process a call: there is nothing to keep ready and nothing to share.
+  script: { fixed: { instanceConcurrency: 1, provisioned: 0 }, without: ['handler'] },
+  // The next event is asked for when the last has been answered.
+  lambda: { fixed: { instanceConcurrency: 1 }, without: [] },
+} as const
+const RUNTIME_NAMES = Object.keys(RUNTIMES) as RuntimeName[]
+
+/** What Lambda runs where no layer brings a runtime. */
+const BOOTSTRAP = ['./bootstrap']
 
 const SHARED = [
   'retry',
@@ -23,11 +39,12 @@ const SHARED = [
 const argument = z.string('a text').min(1, 'a text that is not empty')
 
 const manifest = object({
-  runtime: z.enum(['ndjson', 'script'], "'ndjson' or 'script'"),
+  runtime: z.enum(RUNTIME_NAMES, "'ndjson', 'script' or 'lambda'"),
   command: z
     .array(argument, "a list, such as ['python3', 'main.py']")
     .min(1, 'a program and its arguments')
     .optional(),
+  handler: argument.optional(),
   on: z.unknown().optional(),
   // Judged by the rules of `defineFunction`, so that their messages are the same.
   ...Object.fromEntries(SHARED.map((name) => [name, z.unknown().optional()])),
@@ -41,28 +58,31 @@ export function readManifest(text: string, needsCommand: boolean): Manifest | re
   const said = parse(text)
   if ('problem' in said) return [said.problem]
   const { value } = said
-  const { on, runtime, command, ...options } = value
+  const { on, runtime, handler } = value
+  const command = value.command ?? (needsCommand ? commandOf(runtime) : null)
+  const options = known(value)
   const triggers = readTriggers(on)
   const head = manifest.safeParse(value)
   const declared = readDeclaration({
     handler: 'function',
-    options: known(withDefaults(options, runtime)),
+    options: withDefaults(options, runtime),
     on: triggers.specs.length > 0 ? triggers.specs.map(toTrigger) : [PLACEHOLDER],
   })
   const problems = [
     ...(head.success ? [] : head.error.issues.map((issue) => sentence(issue, value))),
     ...triggers.problems,
     ...('triggers' in declared ? [] : declared),
-    ...(needsCommand && command === undefined
+    ...(command === undefined
       ? ["`command` must be a list, such as ['python3', 'main.py'], got nothing"]
       : []),
-    ...checkScript(options, runtime),
+    ...checkLeftOut(value, runtime),
   ]
   if (problems.length > 0 || !('triggers' in declared)) return problems
   return {
     ...declared,
     runtime: runtime as Manifest['runtime'],
-    command: (command as readonly string[] | undefined) ?? null,
+    command: command as readonly string[] | null,
+    ...(handler !== undefined && { handler: handler as string }),
   }
 }
 
@@ -100,17 +120,24 @@ function known(options: Readonly<Record<string, unknown>>): Record<string, unkno
 }
 
 function withDefaults(options: Readonly<Record<string, unknown>>, runtime: unknown): Record<string, unknown> {
-  return runtime === 'script'
-    ? { ...options, instanceConcurrency: 1, provisioned: 0 }
-    : { instanceConcurrency: DEFAULT_INSTANCE_CONCURRENCY, ...options }
+  const fixed = isRuntime(runtime) ? RUNTIMES[runtime].fixed : {}
+  return { instanceConcurrency: DEFAULT_INSTANCE_CONCURRENCY, ...options, ...fixed }
 }
 
-/** A script is a process a call: there is nothing to keep ready and nothing to share. */
-function checkScript(options: Readonly<Record<string, unknown>>, runtime: unknown): string[] {
-  if (runtime !== 'script') return []
-  return ['instanceConcurrency', 'provisioned']
-    .filter((name) => options[name] !== undefined)
-    .map((name) => `\`${name}\` must be left out with runtime 'script', got ${show(options[name])}`)
+function commandOf(runtime: unknown): readonly string[] | undefined {
+  return runtime === 'lambda' ? BOOTSTRAP : undefined
+}
+
+function checkLeftOut(value: Readonly<Record<string, unknown>>, runtime: unknown): string[] {
+  if (!isRuntime(runtime)) return []
+  const { fixed, without } = RUNTIMES[runtime]
+  return [...Object.keys(fixed), ...without]
+    .filter((name) => value[name] !== undefined)
+    .map((name) => `\`${name}\` must be left out with runtime '${runtime}', got ${show(value[name])}`)
+}
+
+function isRuntime(name: unknown): name is RuntimeName {
+  return RUNTIME_NAMES.includes(name as RuntimeName)
 }
 
 /** The message of an issue says what was expected. */

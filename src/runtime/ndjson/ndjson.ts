@@ -13,6 +13,8 @@ import type { FunctionRuntime, HostCalls, LoadedFunction, LogLine, Settled } fro
 import { type Child, startChild } from './child.ts'
 import { type ChildHandlers, startNdjsonInstance } from './instance.ts'
 import type { CallHeader } from './open-run.ts'
+import { lambdaEnvironment } from '../lambda/environment.ts'
+import { startLambdaInstance } from '../lambda/instance.ts'
 import { PLAIN_STACKS } from './plain-stacks.ts'
 import { openScript } from './script.ts'
 
@@ -40,8 +42,8 @@ const DEFAULT_INSTANCES = 4
 const DEFAULT_IDLE_MS = 60_000
 
 /**
- * Runs functions in other languages: programs that are told of events by lines of JSON (`ndjson`), and programs that are
- * started for each (`script`). What they declare is JSON, so that there are no schemas and keys to ask them for.
+ * Runs functions in other languages: programs that are told of events by lines of JSON (`ndjson`), that ask for them by
+ * the Runtime API of AWS Lambda (`lambda`), and that are started for each (`script`). What they declare is JSON, so that there are no schemas and keys to ask them for.
  */
 export function createNdjsonRuntime(options: NdjsonRuntimeOptions): FunctionRuntime {
   const { provision = true } = options
@@ -114,20 +116,33 @@ function openPool(options: NdjsonRuntimeOptions, fn: LoadedFunction, guard: () =
 
 function openInstance(options: NdjsonRuntimeOptions, fn: LoadedFunction, guard: readonly string[]): Instance {
   const { host, onLog, logger, maxResultBytes = DEFAULT_MAX_RESULT_BYTES, readyMs } = options
-  const start = (handlers: ChildHandlers, header?: CallHeader): Child =>
+  const own = environmentOf(fn, options.environment(fn))
+  const startWith = (handlers: ChildHandlers, environment: Readonly<Record<string, string>>): Child =>
     startChild({
-      command: [...guard, ...(fn.command ?? [])],
-      cwd: dirname(fn.bundle),
-      environment: { ...environmentOf(fn, options.environment(fn)), ...(header && runVariables(header)) },
+      ...{ command: [...guard, ...(fn.command ?? [])], cwd: dirname(fn.bundle), environment },
       ...handlers,
     })
   const shared = {
-    ...{ file: fn.file, functionId: fn.id, host, maxResultBytes, start },
+    ...{ file: fn.file, functionId: fn.id, host, maxResultBytes },
     log: createLogOrder(PLAIN_STACKS, onLog),
     onOutput: createOutputLog(logger, fn.id, PLAIN_STACKS),
     ...(readyMs !== undefined && { readyMs }),
   }
-  return fn.runtime === 'script' ? openScript(shared) : startNdjsonInstance(shared)
+  switch (fn.runtime) {
+    case 'script':
+      return openScript({
+        ...shared,
+        start: (handlers, header) => startWith(handlers, { ...own, ...runVariables(header) }),
+      })
+    case 'lambda':
+      return startLambdaInstance({
+        ...shared,
+        ...{ timeoutMs: fn.timeoutMs, kinds: fn.triggers.map(({ kind }) => kind) },
+        start: (handlers, address) => startWith(handlers, lambdaEnvironment(fn, address, own)),
+      })
+    default:
+      return startNdjsonInstance({ ...shared, start: (handlers) => startWith(handlers, own) })
+  }
 }
 
 const HELPERS = fileURLToPath(new URL('../../../runtimes', import.meta.url))

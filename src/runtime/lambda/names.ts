@@ -8,3 +8,15 @@ export function requestIdOf(runId: string): string {
   const hex = BigInt.asUintN(128, value).toString(16).padStart(32, '0')
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
+
+/** Account and region of ARNs are not ours to have: these are what we answer. */
+export const ARN_PREFIX = 'arn:aws:lambda:local:000000000000:function:'
+
+/** `orders/place` as Lambda spells names. */
+export function lambdaName(functionId: string): string {
+  return functionId.replaceAll(/[^\w-]/g, '-')
+}
+
+export function arnOf(functionId: string): string {
+  return ARN_PREFIX + lambdaName(functionId)
+}
