@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import pg from 'pg'
 import { eventually } from '../support/eventually.ts'
 import { noPython } from '../support/languages.ts'
 import { makeProject, type Project, type Running } from '../support/project.ts'
 import { testDatabase } from '../support/services.ts'
+
+const BOOTSTRAP = join(import.meta.dirname, '../support/lambda-bootstrap.py')
 
 const PYTHON = `import os
 import tappet
@@ -25,6 +29,15 @@ cat > /dev/null
 tappet_log info hello
 echo '{"by":"shell"}'
 `
+
+const LAMBDA = `def handler(event, context):
+    return {"statusCode": 201, "headers": {"x-event": event["type"]}, "body": '{"by":"lambda"}'}
+`
+
+const LAMBDA_DECLARED = {
+  ...{ runtime: 'lambda', handler: 'app.handler', command: ['python3', 'bootstrap.py'] },
+  on: { kind: 'http', method: 'POST', path: '/lambda', wait: '20s' },
+}
 
 const DECLARED = {
   runtime: 'ndjson',
@@ -48,6 +61,9 @@ describe('a project with functions in Python and shell', { skip: noPython }, () 
       'functions/shop/tappet.json': JSON.stringify(DECLARED),
       'functions/shop/main.py': PYTHON,
       'functions/shout.sh': SHELL,
+      'functions/cloud/tappet.json': JSON.stringify(LAMBDA_DECLARED),
+      'functions/cloud/app.py': LAMBDA,
+      'functions/cloud/bootstrap.py': await readFile(BOOTSTRAP, 'utf8'),
       'functions/wrong/tappet.json': JSON.stringify({ ...DECLARED, timeout: 'soon' }),
       'functions/schema.sql': 'create table if not exists things (id int primary key, name text)',
     })
@@ -74,6 +90,7 @@ describe('a project with functions in Python and shell', { skip: noPython }, () 
     const data = { name: 'ä' }
     assert.deepEqual(await post('/python', data), [200, { type: 'http.request', data }])
     assert.deepEqual(await post('/shell', {}), [200, { by: 'shell' }])
+    assert.deepEqual(await post('/lambda', {}), [201, { by: 'lambda' }])
     await ran('http.request 1 ä')
   })
 
