@@ -6,6 +6,7 @@ import type { Check } from './api/deps.ts'
 import { createMetrics, type Metrics } from './api/metrics.ts'
 import { createServer } from './api/server.ts'
 import { serveAdmin } from './app/admin.ts'
+import { serveAlerts } from './app/alerts.ts'
 import { type Adapters, createAdapters } from './app/adapters.ts'
 import { runChecks } from './app/checks.ts'
 import { startClock } from './app/clock.ts'
@@ -167,6 +168,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   undo.push(() => retiring.stop())
   undo.push(() => server.close())
   await startIntake({ adapters, functions, broker, undo })
+  undo.push(serveAlerts(config, { pool: database.pool, functions, logger }))
   const url = await listen(server, config)
   undo.push(async () => {
     stopping = true

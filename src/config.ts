@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import * as z from 'zod'
+import type { AlertSettings } from './alerts/settings.ts'
 import { TappetError } from './errors.ts'
 import { type Duration, toMs } from './lib/duration.ts'
 
@@ -37,6 +38,8 @@ export interface Config {
   readonly durability: 'strict' | 'fast'
   /** Names this project among others on one database. */
   readonly project: string
+  /** Whom to tell when something is wrong; null: nobody. */
+  readonly alerts: AlertSettings | null
   /** Any variable: secrets and URLs that declarations name, and what functions are given. */
   readonly variable: (name: string) => string | undefined
 }
@@ -69,6 +72,11 @@ const url = (...schemes: readonly string[]) =>
       message: `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
     })
 
+const list = z.string().transform((text) => text.split(',').flatMap((part) => part.trim() || []))
+
+const atLeast = (ms: number, text: string) =>
+  duration.refine((given) => given >= ms, `must be at least ${text}`)
+
 const MIN_RETENTION_MS = 96 * 3_600_000
 
 const Variables = z.object({
@@ -100,6 +108,20 @@ const Variables = z.object({
     .string()
     .regex(/^[\w-]{1,40}$/, 'must be 1 to 40 letters, digits, _ or -')
     .default('default'),
+  TAPPET_ALERT_WEBHOOK_URL: url('http', 'https').optional(),
+  TAPPET_ALERT_WEBHOOK_SECRET: z
+    .string()
+    .regex(/^(whsec_)?[A-Za-z0-9+/]{32,}={0,2}$/, 'must be like whsec_<base64>, of at least 24 bytes')
+    .optional(),
+  TAPPET_ALERT_SLACK_URL: url('http', 'https').optional(),
+  TAPPET_ALERT_SMTP_URL: url('smtp', 'smtps').optional(),
+  TAPPET_ALERT_MAIL_TO: list.default([]),
+  TAPPET_ALERT_MAIL_FROM: z.string().default('tappet@localhost'),
+  TAPPET_ALERT_ALLOW_HOSTS: list.default([]),
+  TAPPET_ALERT_EVERY: atLeast(1_000, '1s').default(15_000),
+  TAPPET_ALERT_WINDOW: atLeast(1_000, '1s').default(600_000),
+  TAPPET_ALERT_FAILURES: z.coerce.number('must be a number from 1 on').int().min(1).max(500).default(5),
+  TAPPET_ALERT_QUEUE_AGE: atLeast(1_000, '1s').default(300_000),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   LOG_FORMAT: z.enum(['json', 'pretty']).optional(),
 })
@@ -153,9 +175,32 @@ export function readConfig(environment: Environment = process.env, overrides: Co
     deadRetentionMs: variables.TAPPET_DEAD_RETENTION,
     durability: variables.TAPPET_DURABILITY,
     project: variables.TAPPET_PROJECT,
+    alerts: readAlerts(variables),
     variable: (name) => environment[name],
   }
   return { ...read, ...overrides, root }
+}
+
+/** @throws TappetError TPT_CONFIG_INVALID when there is a mail server and nobody to write to, or the other way round. */
+function readAlerts(variables: z.output<typeof Variables>): AlertSettings | null {
+  const { TAPPET_ALERT_WEBHOOK_URL: webhook, TAPPET_ALERT_SLACK_URL: slack } = variables
+  const { TAPPET_ALERT_SMTP_URL: server, TAPPET_ALERT_MAIL_TO: to } = variables
+  if ((server === undefined) !== (to.length === 0)) {
+    const message = 'mail needs both TAPPET_ALERT_SMTP_URL and TAPPET_ALERT_MAIL_TO, got one of them'
+    throw new TappetError('TPT_CONFIG_INVALID', message)
+  }
+  if (webhook === undefined && slack === undefined && server === undefined) return null
+  return {
+    everyMs: variables.TAPPET_ALERT_EVERY,
+    windowMs: variables.TAPPET_ALERT_WINDOW,
+    failures: variables.TAPPET_ALERT_FAILURES,
+    queueAgeMs: variables.TAPPET_ALERT_QUEUE_AGE,
+    webhook:
+      webhook === undefined ? null : { url: webhook, secret: variables.TAPPET_ALERT_WEBHOOK_SECRET ?? null },
+    slack: slack ?? null,
+    mail: server === undefined ? null : { server, from: variables.TAPPET_ALERT_MAIL_FROM, to },
+    allowHosts: variables.TAPPET_ALERT_ALLOW_HOSTS,
+  }
 }
 
 /** An empty variable means the same as one that is not set, as in every shell. */

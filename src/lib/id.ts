@@ -14,7 +14,7 @@ let lastCount: number[] = []
  * millisecond: 50 bits of each are its own, because who knows a run's id may read how it went.
  */
 export function newId(
-  prefix: 'evt' | 'run' | 'file' | 'wrk' | 'msg' | 'key' | 'aud' | 'bulk',
+  prefix: 'evt' | 'run' | 'file' | 'wrk' | 'msg' | 'key' | 'aud' | 'bulk' | 'alr',
   nowMs = Date.now(),
 ): string {
   if (nowMs > lastMs) {

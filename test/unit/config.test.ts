@@ -60,6 +60,23 @@ describe('configuration', () => {
     }
   })
 
+  it('tells nobody of alerts unless it is said whom', () => {
+    assert.equal(readConfig({ TAPPET_ALERT_EVERY: '1s' }).alerts, null)
+    const alerts = readConfig({
+      TAPPET_ALERT_SLACK_URL: 'https://hooks.slack.com/x',
+      TAPPET_ALERT_ALLOW_HOSTS: 'a, b:1,',
+    }).alerts
+    assert.deepEqual([alerts?.slack, alerts?.allowHosts], ['https://hooks.slack.com/x', ['a', 'b:1']])
+    assert.deepEqual([alerts?.webhook, alerts?.mail], [null, null])
+    for (const half of [{ TAPPET_ALERT_MAIL_TO: 'a@b.co' }, { TAPPET_ALERT_SMTP_URL: 'smtp://x' }])
+      assert.throws(() => readConfig(half), { code: 'TPT_CONFIG_INVALID', message: /needs both/ })
+    const short = { TAPPET_ALERT_WEBHOOK_SECRET: 'hunter2' }
+    assert.throws(
+      () => readConfig(short),
+      ({ message }: Error) => !message.includes('hunter2'),
+    )
+  })
+
   it('does not show a secret in a message', () => {
     const wrong = { DATABASE_URL: 'mysql://root:hunter2@db/x', TAPPET_ADMIN_TOKEN: 'hunter2' }
     assert.throws(
