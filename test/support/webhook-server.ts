@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
@@ -23,11 +23,12 @@ export interface WebhookServer {
 export async function startWebhookServer(): Promise<WebhookServer> {
   const delivered: Delivered[] = []
   const answers: number[] = []
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     delivered.push({ path: request.url ?? '', headers: request.headers, body: await text(request) })
     const status = answers.shift() ?? 204
     if (status > 0) response.writeHead(status).end()
-  }).listen(0, '127.0.0.1')
+  }
+  const server = createServer((request, response) => void answer(request, response)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
   return {

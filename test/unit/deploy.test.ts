@@ -3,9 +3,6 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parse } from 'yaml'
-import { createMetrics } from '../../src/api/metrics.ts'
-import { createMemoryQueue } from '../../src/queue/memory.ts'
-import { createMemoryStore } from '../../src/store/memory/store.ts'
 import { lookUp, skeletonOf, valuesRead } from '../support/helm.ts'
 
 const DEPLOY = join(import.meta.dirname, '..', '..', 'deploy')
@@ -65,23 +62,5 @@ describe('what deploy/ has', () => {
     const { roles } = parse(await read('helm/values.yaml')) as { readonly roles: object }
     assert.deepEqual(Object.keys(roles).toSorted(), ROLES.toSorted())
     assert.match(await read('systemd/tappet-worker@.service'), /--role worker/)
-  })
-
-  test('alerts ask for metrics that exist', async () => {
-    const sources = { store: createMemoryStore(), queue: createMemoryQueue(), functions: [] }
-    const text = await createMetrics().render(sources)
-    const known = [...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name)
-    const { groups } = parse(await read('prometheus/rules.yaml')) as {
-      readonly groups: readonly {
-        readonly rules: readonly { readonly alert: string; readonly expr: string }[]
-      }[]
-    }
-    const rules = groups.flatMap((group) => group.rules)
-    assert.ok(rules.length >= 5)
-    for (const { alert, expr } of rules) {
-      const asked = [...expr.matchAll(/tappet_\w+/g)].map(([name]) => name)
-      assert.ok(asked.length > 0, alert)
-      for (const name of asked) assert.ok(known.includes(name), `${alert}: ${name}`)
-    }
   })
 })
