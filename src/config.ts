@@ -40,7 +40,10 @@ export interface Config {
   readonly project: string
   /** Whom to tell when something is wrong; null: nobody. */
   readonly alerts: AlertSettings | null
-  /** Any variable: secrets and URLs that declarations name, and what functions are given. */
+  /**
+   * Any variable: secrets and URLs that declarations name, and what functions are given. One that is not set is read
+   * from the file that `NAME_FILE` names; throws TPT_CONFIG_INVALID if that cannot be read.
+   */
   readonly variable: (name: string) => string | undefined
 }
 
@@ -150,9 +153,36 @@ function readEnvFile(path: string, required: boolean): Environment {
   }
 }
 
+/** Our own variables that hold secrets: these may be in files, too. */
+const IN_FILES = ['DATABASE_URL', 'REDIS_URL', 'TAPPET_ADMIN_TOKEN', 'TAPPET_ALERT_WEBHOOK_SECRET']
+
+/** A variable by its name, or what is in the file that `NAME_FILE` names, without a line break at its end. */
+function createLookup(environment: Environment): Config['variable'] {
+  const read = new Map<string, string>()
+  return (name) => {
+    const path = environment[`${name}_FILE`]
+    if (environment[name] || !path) return environment[name]
+    const value = read.get(name) ?? readSecret(name, path)
+    read.set(name, value)
+    return value
+  }
+}
+
+function readSecret(name: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const message = `environment variable ${name}_FILE must be the path of a file that can be read, got ${path} (${code})`
+    throw new TappetError('TPT_CONFIG_INVALID', message, { cause })
+  }
+}
+
 /** @throws TappetError TPT_CONFIG_INVALID naming the variable, what was expected and what came. */
 export function readConfig(environment: Environment = process.env, overrides: ConfigOverrides = {}): Config {
-  const parsed = Variables.safeParse(withoutEmpty(environment))
+  const variable = createLookup(environment)
+  const fromFiles = Object.fromEntries(IN_FILES.map((name) => [name, variable(name) ?? '']))
+  const parsed = Variables.safeParse(withoutEmpty({ ...environment, ...fromFiles }))
   if (!parsed.success) throw invalid(parsed.error.issues, environment)
   const variables = parsed.data
   const root = resolve(overrides.root ?? '.')
@@ -176,7 +206,7 @@ export function readConfig(environment: Environment = process.env, overrides: Co
     durability: variables.TAPPET_DURABILITY,
     project: variables.TAPPET_PROJECT,
     alerts: readAlerts(variables),
-    variable: (name) => environment[name],
+    variable,
   }
   return { ...read, ...overrides, root }
 }

@@ -5,10 +5,10 @@ import type { Subscription } from '../triggers/trigger.ts'
 import type { AdminDeps } from './deps.ts'
 
 /** A function as the API shows it: without paths of this machine. */
-export type ListedFunction = Omit<LoadedFunction, 'bundle'>
+export type ListedFunction = Omit<LoadedFunction, 'bundle' | 'hasEnvSchema'>
 
 export function withoutBundle(fn: LoadedFunction): ListedFunction {
-  const { id, file, version, triggers, retry, timeoutMs, concurrency, env, database } = fn
+  const { id, file, version, triggers, retry, timeoutMs, concurrency, env, secrets, database } = fn
   const { hasIdempotencyKey, hasOrderingKey } = fn
   const { instanceConcurrency, maxInstances, provisioned, memoryMb } = fn
   return {
@@ -21,6 +21,7 @@ export function withoutBundle(fn: LoadedFunction): ListedFunction {
     concurrency,
     ...{ instanceConcurrency, maxInstances, provisioned, memoryMb },
     env,
+    secrets,
     database,
     hasIdempotencyKey,
     hasOrderingKey,

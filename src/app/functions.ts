@@ -6,6 +6,7 @@ import { type Catalog, loadCatalog } from '../runtime/catalog.ts'
 import { createDescriber } from '../runtime/describer.ts'
 import { joinCatalogs, loadNdjsonCatalog } from '../runtime/ndjson/catalog.ts'
 import { createNdjsonRuntime } from '../runtime/ndjson/ndjson.ts'
+import { createVariablesCheck } from '../runtime/variables-check.ts'
 import { createProcessRuntime } from '../runtime/process.ts'
 import type { FunctionRuntime, HostCalls, LoadedFunction, LogLine } from '../runtime/runtime.ts'
 import type { Subscription } from '../triggers/trigger.ts'
@@ -47,10 +48,13 @@ export async function openFunctions({
       names.flatMap((name) => (variable(name) === undefined ? [] : [[name, variable(name) ?? '']])),
     )
   const describe = createDescriber({ root, environment: pick(ALWAYS) })
+  const environment = (fn: LoadedFunction) => pick([...ALWAYS, ...fn.env, ...fn.secrets])
+  const serves = config.roles.includes('worker')
+  const checkVariables = createVariablesCheck({ root, baseEnvironment: pick(ALWAYS), environment })
   const shared = {
     ...{ host, onLog, logger, concurrency: config.concurrency },
-    environment: (fn: LoadedFunction) => pick([...ALWAYS, ...fn.env]),
-    provision: config.roles.includes('worker'),
+    environment,
+    provision: serves,
   }
   const node = createProcessRuntime({
     ...shared,
@@ -61,11 +65,14 @@ export async function openFunctions({
   })
   const ndjson = createNdjsonRuntime(shared)
   const runtime = createRuntimeByLanguage({ node, ndjson, script: ndjson, lambda: ndjson })
-  const load = async (): Promise<Catalog> =>
-    joinCatalogs(
+  const load = async (): Promise<Catalog> => {
+    const found = joinCatalogs(
       await loadCatalog({ root, buildDir: `${stateFolder}/build`, describe }),
       await loadNdjsonCatalog({ root, path: variable('PATH') ?? '' }),
     )
+    // Others need none of a function's variables.
+    return serves ? checkVariables(found) : found
+  }
   let catalog = await load()
   let byId = index(catalog)
   runtime.retain(catalog.functions)

@@ -28,8 +28,8 @@ export interface StoredFile {
   text(): Promise<string>
 }
 
-/** What a handler may touch besides its event. */
-export interface Context {
+/** What a handler may touch besides its event. `Env` is made from the option `env`. */
+export interface Context<Env = unknown> {
   readonly functionId: string
   readonly runId: string
   /** 1 on the first try. */
@@ -37,6 +37,8 @@ export interface Context {
   readonly maxAttempts: number
   /** Aborts at the timeout, on cancellation, and when a shutdown's grace period ends. */
   readonly signal: AbortSignal
+  /** The variables that the option `env` names. */
+  readonly env: Env
   readonly log: FunctionLog
   /** Connections to the ledger's Postgres, or to the one that the option `database` names. Opened at first use. */
   readonly db: Pool

@@ -1,4 +1,5 @@
 import type { Duration } from '../lib/duration.ts'
+import type { Output, Schema } from '../lib/schema.ts'
 import type { Trigger } from '../triggers/trigger.ts'
 import type { Context } from './context.ts'
 
@@ -11,6 +12,16 @@ export type EventOf<On extends Triggers> = On extends readonly (infer T)[]
     : never
   : On extends Trigger<infer Event>
     ? Event
+    : never
+
+/** Names of environment variables, or a schema of an object with a property for each. */
+export type Variables = readonly string[] | Schema
+
+/** What `ctx.env` is: text by name, or what the schema makes of it. */
+export type EnvOf<Env extends Variables> = Env extends readonly string[]
+  ? Readonly<Record<Env[number], string | undefined>>
+  : Env extends Schema
+    ? Output<Env>
     : never
 
 export interface RetryPolicy {
@@ -26,7 +37,7 @@ export interface RetryPolicy {
   readonly jitter: number
 }
 
-export interface FunctionOptions<On extends Triggers = Triggers> {
+export interface FunctionOptions<On extends Triggers = Triggers, Env extends Variables = Variables> {
   /** What it runs on: one trigger or several. */
   readonly on: On
   /** What happens after a failed attempt; `false`: one attempt only. */
@@ -57,21 +68,34 @@ export interface FunctionOptions<On extends Triggers = Triggers> {
    * replayed. Default: no order.
    */
   readonly orderingKey?: (event: EventOf<On>) => string
-  /** Environment variables that its process gets beside `NODE_ENV`, `TZ`, `LANG`, `PATH`, `HOME` and `TMPDIR`. */
-  readonly env?: readonly string[]
+  /**
+   * Environment variables that its process gets beside `NODE_ENV`, `TZ`, `LANG`, `PATH`, `HOME` and `TMPDIR`: their names,
+   * or a schema such as `z.object({ PORT: z.coerce.number() })`, which is checked when a worker starts. They are in
+   * `process.env` as text, and in `ctx.env` as the schema makes them.
+   */
+  readonly env?: Env
+  /**
+   * Names of variables whose values are secret, in `env` or beside it: where one of 8 characters or more stands in a log
+   * line or a failure, its name is written instead.
+   */
+  readonly secrets?: readonly string[]
   /** Name of the environment variable with the URL of `ctx.db`. Default: the ledger's database. */
   readonly database?: string
 }
 
-export interface FunctionDefinition<On extends Triggers = Triggers, Result = unknown> {
-  readonly options: FunctionOptions<On>
-  readonly handler: (event: EventOf<On>, ctx: Context) => Result | Promise<Result>
+export interface FunctionDefinition<
+  On extends Triggers = Triggers,
+  Result = unknown,
+  Env extends Variables = Variables,
+> {
+  readonly options: FunctionOptions<On, Env>
+  readonly handler: (event: EventOf<On>, ctx: Context<EnvOf<Env>>) => Result | Promise<Result>
 }
 
 /** Declares a function. Does nothing else: the broker finds it by its file, and its id is its path. */
-export function defineFunction<const On extends Triggers, Result>(
-  options: FunctionOptions<On>,
-  handler: (event: EventOf<On>, ctx: Context) => Result | Promise<Result>,
-): FunctionDefinition<On, Result> {
+export function defineFunction<const On extends Triggers, Result, const Env extends Variables = readonly []>(
+  options: FunctionOptions<On, Env>,
+  handler: (event: EventOf<On>, ctx: Context<EnvOf<Env>>) => Result | Promise<Result>,
+): FunctionDefinition<On, Result, Env> {
   return { options, handler }
 }

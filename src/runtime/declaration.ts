@@ -7,6 +7,8 @@ export interface Declaration {
   readonly handler: unknown
   readonly options: unknown
   readonly on: unknown
+  /** True where `env` is a schema; `options` has the names that it asks for. */
+  readonly hasEnvSchema?: unknown
 }
 
 /** What a function is, apart from where its code is. */
@@ -19,7 +21,6 @@ export type Declares = Omit<
 const MAX_DURATION_MS = 2_147_483_647
 
 const DEFAULT_TIMEOUT_MS = 30_000
-
 const DEFAULT_INSTANCE_CONCURRENCY = 10
 
 /** Default of `memory`, in MB. */
@@ -63,14 +64,20 @@ const RULES: Readonly<Record<string, Rule>> = {
   idempotencyKey: { expected: 'a function', accepts: (value) => got(value) === 'a function' },
   orderingKey: { expected: 'a function', accepts: (value) => got(value) === 'a function' },
   env: {
-    expected: 'a list of names of environment variables',
-    accepts: (value) => Array.isArray(value) && value.every(isVariable),
+    expected: 'a list of names of environment variables, or a schema of an object of them',
+    accepts: isVariables,
   },
+  secrets: { expected: 'a list of names of environment variables', accepts: isVariables },
   database: { expected: 'the name of an environment variable', accepts: isVariable },
 }
 
 /** Everything filled in, or what is wrong with it: one sentence per option. */
-export function readDeclaration({ handler, options, on }: Declaration): Declares | readonly string[] {
+export function readDeclaration({
+  handler,
+  options,
+  on,
+  hasEnvSchema,
+}: Declaration): Declares | readonly string[] {
   if (handler !== 'function')
     return [`the handler (second argument) must be a function, got ${String(handler)}`]
   if (!isRecord(options)) return [`the options (first argument) must be an object, got ${got(options)}`]
@@ -80,10 +87,11 @@ export function readDeclaration({ handler, options, on }: Declaration): Declares
     ...checkTriggers(on, triggers),
     ...checkOptions(options, ['on', ...Object.keys(RULES)], RULES, ''),
     ...checkInstances(options),
+    ...checkEnv(options, hasEnvSchema),
     ...checkOptions(retry, Object.keys(RETRY_RULES), RETRY_RULES, 'retry.'),
   ]
   if (problems.length > 0) return problems
-  const { timeout, env, database } = options
+  const { timeout } = options
   const declared = triggers.map((trigger) => toDeclared(trigger as Readonly<Record<string, unknown>>))
   const concurrency = declared.some(({ oneAtATime }) => oneAtATime) ? 1 : options.concurrency
   return {
@@ -92,8 +100,8 @@ export function readDeclaration({ handler, options, on }: Declaration): Declares
     timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : toMs(timeout as Duration),
     concurrency: (concurrency as number | undefined) ?? null,
     ...resolveInstances(options),
-    env: (env as readonly string[] | undefined) ?? [],
-    database: (database as string | undefined) ?? null,
+    ...resolveVariables(options),
+    hasEnvSchema: hasEnvSchema === true,
     hasIdempotencyKey: options.idempotencyKey !== undefined,
     hasOrderingKey: options.orderingKey !== undefined,
   }
@@ -119,6 +127,18 @@ function checkInstances({ provisioned, maxInstances }: Readonly<Record<string, u
   return [
     `\`provisioned\` must be at most \`maxInstances\`, ${String(maxInstances)}, got ${String(provisioned)}`,
   ]
+}
+
+function checkEnv({ env }: Readonly<Record<string, unknown>>, hasSchema: unknown): string[] {
+  if (hasSchema !== true || !Array.isArray(env) || env.length > 0) return []
+  return ['`env` must be a schema of an object with a property for each variable, got one without any']
+}
+
+function resolveVariables(
+  options: Readonly<Record<string, unknown>>,
+): Pick<LoadedFunction, 'env' | 'secrets' | 'database'> {
+  const { env, secrets, database } = options as Partial<Pick<LoadedFunction, 'env' | 'secrets' | 'database'>>
+  return { env: env ?? [], secrets: secrets ?? [], database: database ?? null }
 }
 
 function resolveInstances(
@@ -215,6 +235,10 @@ function isDuration(value: unknown): value is Duration {
 
 function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 1
+}
+
+function isVariables(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isVariable)
 }
 
 function isVariable(value: unknown): boolean {

@@ -1,4 +1,5 @@
 import { type Failure, toFailure } from '../errors.ts'
+import type { Declaration } from './declaration.ts'
 import { decodeJson, FRAME, type Frame } from './frames.ts'
 import { type RunnerProcess, startRunner } from './runner-process.ts'
 import { type Stacks, stacksOf } from './stacks/stacks.ts'
@@ -6,7 +7,7 @@ import { type Stacks, stacksOf } from './stacks/stacks.ts'
 /** What a bundle says of itself, or why it cannot. */
 export type Described =
   | { readonly kind: 'module' }
-  | { readonly kind: 'function'; readonly handler: unknown; readonly options: unknown; readonly on: unknown }
+  | ({ readonly kind: 'function' } & Declaration)
   /** `final`: another try would only take as long again. */
   | { readonly kind: 'failed'; readonly failure: Failure; readonly final: boolean }
 

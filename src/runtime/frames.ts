@@ -14,7 +14,7 @@ export interface Frame {
 
 /** Broker → runner below 64, runner → broker from 64 on. */
 export const FRAME = {
-  /** Header: functionId, file, bundle, maxResultBytes. Payload: environment, databaseUrl. Answered by READY. */
+  /** Header: functionId, file, bundle, env, maxResultBytes. Payload: environment, databaseUrl. Answered by READY. */
   load: 1,
   /** Header: runId, attempt, maxAttempts, trigger. Payload: the event. Answered by ANSWER. */
   invoke: 2,
@@ -30,6 +30,8 @@ export const FRAME = {
   describe: 7,
   /** Close what is open, then exit. */
   end: 8,
+  /** Whether the environment is as `env` says. Answered by ANSWER with nothing, or a Failure. */
+  checkEnv: 9,
 
   /** Header: `ok`. Payload: nothing, or a Failure. */
   ready: 64,

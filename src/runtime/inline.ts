@@ -5,7 +5,8 @@ import { admitEvent, type Answer, callHandler } from './handler/call.ts'
 import { createContext, noDatabase } from './handler/context.ts'
 import { createRunLog } from './handler/log-line.ts'
 import { DEFAULT_MAX_RESULT_BYTES } from './handler/result.ts'
-import type { FunctionRuntime, HostCalls, Invocation, LogLine, Settled } from './runtime.ts'
+import { readVariables } from './handler/variables.ts'
+import type { FunctionRuntime, HostCalls, Invocation, LoadedFunction, LogLine, Settled } from './runtime.ts'
 
 const ABORT_GRACE_MS = 1_000
 
@@ -17,6 +18,7 @@ export function createInlineRuntime(
   definitions: ReadonlyMap<string, FunctionDefinition>,
   host: HostCalls,
   onLog: (lines: readonly LogLine[]) => void,
+  variables: Readonly<Record<string, string>> = {},
 ): FunctionRuntime {
   const find = (id: string): FunctionDefinition => {
     const definition = definitions.get(id)
@@ -25,21 +27,24 @@ export function createInlineRuntime(
     return definition
   }
 
-  const call = (id: string, invocation: Invocation, signal: AbortSignal): Promise<Answer> => {
+  const call = async (fn: LoadedFunction, invocation: Invocation, signal: AbortSignal): Promise<Answer> => {
+    const { id, env: names, file } = fn
+    const definition = find(id)
     const { runId, attempt, maxAttempts, trigger, event } = invocation
     const { write } = createRunLog(invocation, (line) => onLog([line]))
     const db = (): never => noDatabase(id)
-    const ctx = createContext({ functionId: id, runId, attempt, maxAttempts, signal, host, write, db })
+    const env = await readVariables(definition.options, names, variables, file)
+    const ctx = createContext({ functionId: id, runId, attempt, maxAttempts, signal, env, host, write, db })
     const options = { trigger, maxResultBytes: DEFAULT_MAX_RESULT_BYTES }
-    return callHandler(find(id), structuredClone(event), ctx, options)
+    return callHandler(definition, structuredClone(event), ctx, options)
   }
 
   return {
-    async run({ id }, invocation, signal, onStart) {
+    async run(fn, invocation, signal, onStart) {
       if (signal.aborted) return aborted(signal)
       onStart?.()
       try {
-        const answer = await withinGrace(call(id, invocation, signal), signal)
+        const answer = await withinGrace(call(fn, invocation, signal), signal)
         return signal.aborted || answer === null ? aborted(signal) : settledOf(answer)
       } catch (error) {
         return { ok: false, lost: false, failure: toFailure(error) }

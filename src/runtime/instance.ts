@@ -1,4 +1,5 @@
 import type { Failure } from '../errors.ts'
+import type { Mask } from '../lib/mask.ts'
 import { type Death, type Ending, endingOf, lost, notLoaded } from './ending.ts'
 import { decodeJson, encodeJson, FRAME, type Frame } from './frames.ts'
 import type { LogOrder } from './log-order.ts'
@@ -25,6 +26,8 @@ export interface Instance {
   readonly exited: Promise<void>
   readonly log: LogOrder
   readonly stacks: Stacks
+  /** For what it says that is no log line. */
+  readonly mask: Mask
 }
 
 export interface Call {
@@ -42,6 +45,7 @@ export interface InstanceOptions {
   readonly maxResultBytes: number
   readonly log: LogOrder
   readonly stacks: Stacks
+  readonly mask: Mask
   /** What it wrote that belongs to no run. */
   readonly onOutput: (line: string) => void
   /** Answers a CALL. */
@@ -109,7 +113,7 @@ export function startInstance(options: InstanceOptions): Instance {
   }
 
   return {
-    ...{ log: options.log, stacks: options.stacks },
+    ...{ log: options.log, stacks: options.stacks, mask: options.mask },
     exited,
     kill,
     end,
@@ -140,7 +144,8 @@ function toEnding({ header, payload }: Frame): Ending {
 function startLoading(options: InstanceOptions, handlers: RunnerHandlers): RunnerProcess {
   const runner = options.start(handlers)
   const { fn, maxResultBytes, environment, databaseUrl } = options
-  const header: LoadHeader = { functionId: fn.id, file: fn.file, bundle: fn.bundle, maxResultBytes }
+  const { id: functionId, file, bundle, env } = fn
+  const header: LoadHeader = { functionId, file, bundle, env, maxResultBytes }
   // Secrets are not in a command line, nor in an environment at start: those can be read by others.
   const payload: LoadPayload = { environment, databaseUrl }
   // Answered before anything of the function's runs.

@@ -7,8 +7,7 @@ import { decodeJson, encodeJson, FRAME, MAX_FRAME_BYTES } from './frames.ts'
 import { DEFAULT_MAX_RESULT_BYTES } from './handler/result.ts'
 import { replyTo } from './host-replies.ts'
 import { type Instance, startInstance } from './instance.ts'
-import { createLogOrder } from './log-order.ts'
-import { createOutputLog } from './output-log.ts'
+import { maskedOutputs } from './masked.ts'
 import { createPool, type Pool } from './pool.ts'
 import type {
   Admission,
@@ -19,7 +18,7 @@ import type {
   LogLine,
   Settled,
 } from './runtime.ts'
-import { type Stacks, stacksOf } from './stacks/stacks.ts'
+import { stacksOf } from './stacks/stacks.ts'
 
 export interface ProcessRuntimeOptions {
   /** The project's folder: where functions find themselves. */
@@ -154,15 +153,15 @@ function openPool(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunc
 function openInstance(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunction): Instance {
   const { maxResultBytes = DEFAULT_MAX_RESULT_BYTES } = options
   const stacks = stacksOf(options.root, fn.bundle)
+  const environment = options.environment(fn)
   return startInstance({
     fn,
     start: (handlers) => booter.start(fn, handlers),
-    environment: options.environment(fn),
+    environment,
     databaseUrl: options.databaseUrl(fn),
     maxResultBytes: Math.min(maxResultBytes, MAX_RESULT_BYTES),
     stacks,
-    log: createLogOrder(stacks, options.onLog),
-    onOutput: createOutputLog(options.logger, fn.id, stacks),
+    ...maskedOutputs(fn, environment, { ...options, stacks }),
     onCall: (frame) => replyTo(frame, options.host, fn.id),
   })
 }
@@ -192,14 +191,14 @@ export async function attempt(
   clearTimeout(grace)
   signal.removeEventListener('abort', onAbort)
   await instance.log.settled()
-  return signal.aborted && ending.kind !== 'blocked' ? aborted(signal) : settledOf(ending, instance.stacks)
+  return signal.aborted && ending.kind !== 'blocked' ? aborted(signal) : settledOf(ending, instance)
 }
 
-async function settledOf(ending: Ending, stacks: Stacks): Promise<Settled> {
+async function settledOf(ending: Ending, { stacks, mask }: Instance): Promise<Settled> {
   if (ending.kind === 'answered' && ending.ok) return { ok: true, result: decodeJson(ending.payload) }
   const lost = ending.kind === 'lost' || ending.kind === 'blocked'
   const failure = ending.kind === 'answered' ? (decodeJson(ending.payload) as Failure) : ending.failure
-  return { ok: false, lost, failure: await stacks.failure(failure) }
+  return { ok: false, lost, failure: mask.json(await stacks.failure(failure)) }
 }
 
 function aborted(signal: AbortSignal): Settled {

@@ -34,6 +34,10 @@ export interface LoadedFunction {
   readonly memoryMb: number
   /** Names of the environment variables that its process gets. */
   readonly env: readonly string[]
+  /** Whether a schema says what they must be. */
+  readonly hasEnvSchema: boolean
+  /** Names of those whose values nobody may see; its process gets them, too. */
+  readonly secrets: readonly string[]
   /** Name of the environment variable with the URL of `ctx.db`; null for the ledger's database. */
   readonly database: string | null
   readonly hasIdempotencyKey: boolean

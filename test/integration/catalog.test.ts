@@ -36,7 +36,7 @@ describe('the catalog', () => {
       timeoutMs: 30_000,
       concurrency: null,
       ...{ instanceConcurrency: 10, maxInstances: null, provisioned: 0, memoryMb: 512 },
-      env: [],
+      ...{ env: [], hasEnvSchema: false, secrets: [] },
       database: null,
       hasIdempotencyKey: false,
       hasOrderingKey: false,
@@ -135,7 +135,7 @@ describe('the catalog', () => {
       ],
       'unknown option': [
         on('timeOut: 3 as any'),
-        '`timeOut` is no option; there are on, retry, timeout, concurrency, instanceConcurrency, maxInstances, provisioned, memory, idempotencyKey, orderingKey, env, database',
+        '`timeOut` is no option; there are on, retry, timeout, concurrency, instanceConcurrency, maxInstances, provisioned, memory, idempotencyKey, orderingKey, env, secrets, database',
       ],
       'concurrency 0': [on('concurrency: 0'), '`concurrency` must be a whole number from 1 on, got 0'],
       'concurrency bigint': [
@@ -146,9 +146,20 @@ describe('the catalog', () => {
       'order text': [on(`orderingKey: 7 as any`), '`orderingKey` must be a function, got 7'],
       'env object': [
         on(`env: { A: '1' } as any`),
-        '`env` must be a list of names of environment variables, got {"A":"1"}',
+        '`env` must be a list of names of environment variables, or a schema of an object of them, got {"A":"1"}',
       ],
-      'env name': [on(`env: ['A=1']`), '`env` must be a list of names of environment variables, got ["A=1"]'],
+      'env name': [
+        on(`env: ['A=1']`),
+        '`env` must be a list of names of environment variables, or a schema of an object of them, got ["A=1"]',
+      ],
+      'env schema of no object': [
+        `import { z } from '${ZOD}'\n${on('env: z.string() as any')}`,
+        '`env` must be a schema of an object with a property for each variable, got one without any',
+      ],
+      'secret name': [
+        on(`secrets: 'A' as any`),
+        "`secrets` must be a list of names of environment variables, got 'A'",
+      ],
       'database url': [
         on(`database: 'postgres://x'`),
         "`database` must be the name of an environment variable, got 'postgres://x'",

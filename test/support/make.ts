@@ -50,7 +50,7 @@ export function makeFunction(more: Partial<LoadedFunction> = {}): LoadedFunction
     timeoutMs: 5_000,
     concurrency: null,
     ...{ instanceConcurrency: 10, maxInstances: null, provisioned: 0, memoryMb: 512 },
-    env: [],
+    ...{ env: [], hasEnvSchema: false, secrets: [] },
     database: null,
     hasIdempotencyKey: false,
     hasOrderingKey: false,

@@ -165,6 +165,28 @@ defineFunction({ on: orders, retry: { tries: 3 } }, () => {})
 defineFunction({ on: orders, timeout: '10 minutes' }, () => {})
 defineFunction({ on: orders, retry: false, timeout: '10m', concurrency: 1, env: ['SMTP_URL'] }, () => {})
 
+// variables: text by name, or what a schema makes of them
+defineFunction({ on: orders, env: ['SMTP_URL'], secrets: ['SMTP_URL'] }, (_event, { env }) => {
+  same<typeof env, Readonly<Record<'SMTP_URL', string | undefined>>>(true)
+  // @ts-expect-error not in the list
+  void env.MAIL_FROM
+})
+defineFunction(
+  { on: orders, env: z.object({ PORT: z.coerce.number(), HOST: z.string().default('a') }) },
+  (_event, { env }) => same<typeof env, { PORT: number; HOST: string }>(true),
+)
+defineFunction({ on: orders, env: v.object({ A: v.string() }) }, (_event, { env }) =>
+  same<typeof env, { A: string }>(true),
+)
+defineFunction({ on: orders }, (_event, { env }) => {
+  // @ts-expect-error none was asked for
+  void env.SMTP_URL
+})
+// @ts-expect-error names or a schema
+defineFunction({ on: orders, env: { SMTP_URL: true } }, () => null)
+// @ts-expect-error names
+defineFunction({ on: orders, secrets: 'SMTP_URL' }, () => null)
+
 // processes: how many, how full, how large
 defineFunction(
   { on: queue('q'), instanceConcurrency: 1, maxInstances: 4, provisioned: 1, memory: 256 },

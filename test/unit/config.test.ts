@@ -25,6 +25,44 @@ describe('configuration', () => {
     assert.equal(readConfig({ DATABASE_URL: '', PORT: '' }).port, 4400)
   })
 
+  describe('secrets in files', () => {
+    let folder: string
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'tappet-secrets-'))
+      await writeFile(join(folder, 'url'), 'postgres://a:b@c/d\n')
+      await writeFile(join(folder, 'pem'), 'one\ntwo\r\n')
+    })
+    afterEach(() => rm(folder, { recursive: true }))
+
+    it('are read where NAME_FILE names one, without the last line break', async () => {
+      const config = readConfig({ DATABASE_URL_FILE: join(folder, 'url'), PEM_FILE: join(folder, 'pem') })
+      assert.equal(config.databaseUrl, 'postgres://a:b@c/d')
+      assert.equal(config.variable('PEM'), 'one\ntwo')
+      await rm(join(folder, 'pem'))
+      assert.equal(config.variable('PEM'), 'one\ntwo', 'read once')
+      assert.equal(config.variable('OTHER'), undefined)
+    })
+
+    it('lose to the variable itself; an empty name of a file is none', () => {
+      const config = readConfig({ A: 'a', A_FILE: join(folder, 'pem'), B_FILE: '' })
+      assert.deepEqual([config.variable('A'), config.variable('B')], ['a', undefined])
+    })
+
+    it('that cannot be read are named; others are not looked at', () => {
+      const missing = join(folder, 'missing')
+      const message = /^environment variable REDIS_URL_FILE must be the path .*missing \(ENOENT\)$/
+      assert.throws(() => readConfig({ REDIS_URL_FILE: missing }), { code: 'TPT_CONFIG_INVALID', message })
+      const config = readConfig({ SSL_CERT_FILE: missing, A_FILE: folder })
+      assert.throws(() => config.variable('A'), /A_FILE must be the path .*\(EISDIR\)/)
+    })
+
+    it('are checked like any other, and not shown', async () => {
+      await writeFile(join(folder, 'url'), 'canary://x')
+      const wrong = { code: 'TPT_CONFIG_INVALID', message: /^(?!.*canary).*DATABASE_URL must be a URL/ }
+      assert.throws(() => readConfig({ DATABASE_URL_FILE: join(folder, 'url') }), wrong)
+    })
+  })
+
   it('lets the command line win', () => {
     assert.equal(readConfig({ PORT: '1' }, { port: 2 }).port, 2)
   })

@@ -17,7 +17,7 @@ describe('the declaration of a function in another language', () => {
       timeoutMs: 30_000,
       concurrency: null,
       ...{ instanceConcurrency: 1, maxInstances: null, provisioned: 0, memoryMb: 512 },
-      env: [],
+      ...{ env: [], hasEnvSchema: false, secrets: [] },
       database: null,
       hasIdempotencyKey: false,
       hasOrderingKey: false,
@@ -75,7 +75,10 @@ describe('the declaration of a function in another language', () => {
     ],
     [{ timeout: '30 sec' }, "`timeout` must be like '30s', got '30 sec'"],
     [{ retry: { attempts: 0 } }, '`retry.attempts` must be a whole number from 1 on, got 0'],
-    [{ env: 'A' }, "`env` must be a list of names of environment variables, got 'A'"],
+    [
+      { env: 'A' },
+      "`env` must be a list of names of environment variables, or a schema of an object of them, got 'A'",
+    ],
     [{ runtime: 'script', provisioned: 1 }, "`provisioned` must be left out with runtime 'script', got 1"],
     [{ handler: 'a.b' }, "`handler` must be left out with runtime 'ndjson', got 'a.b'"],
     [

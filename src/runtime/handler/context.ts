@@ -12,6 +12,7 @@ export interface ContextParts {
   readonly attempt: number
   readonly maxAttempts: number
   readonly signal: AbortSignal
+  readonly env: unknown
   readonly host: HostCalls
   readonly write: (level: LogLevel, message: string, fields: object | null) => void
   /** Asked at the first use of `ctx.db`. */
@@ -20,13 +21,14 @@ export interface ContextParts {
 
 /** The second argument of a handler. */
 export function createContext(parts: ContextParts): Context {
-  const { functionId, runId, attempt, maxAttempts, signal, host } = parts
+  const { functionId, runId, attempt, maxAttempts, signal, env, host } = parts
   return {
     functionId,
     runId,
     attempt,
     maxAttempts,
     signal,
+    env,
     log: createLog(parts.write),
     get db() {
       return parts.db()

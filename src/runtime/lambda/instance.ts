@@ -74,7 +74,7 @@ export function startLambdaInstance(options: LambdaInstanceOptions): Instance {
   }
 
   return {
-    ...{ exited, kill, log: options.log, stacks: PLAIN_STACKS },
+    ...{ exited, kill, log: options.log, mask: options.mask, stacks: PLAIN_STACKS },
     usable: () => usable && gone === null,
     lagMs: () => 0,
     check: () => undefined,

@@ -1,4 +1,5 @@
 import { TappetError, toFailure } from '../../errors.ts'
+import type { Mask } from '../../lib/mask.ts'
 import { type Death, type Ending, endingOf, lost } from '../ending.ts'
 import { MAX_FRAME_BYTES } from '../frames.ts'
 import type { Instance } from '../instance.ts'
@@ -14,6 +15,7 @@ export type ChildHandlers = Pick<ChildOptions, 'onStdout' | 'onStderr' | 'onMess
 
 export interface NdjsonInstanceOptions extends ConversationOptions {
   readonly start: (handlers: ChildHandlers) => Child
+  readonly mask: Mask
   /** Longest that it may take to say that it is ready. Default 10 s. */
   readonly readyMs?: number
 }
@@ -66,7 +68,7 @@ export function startNdjsonInstance(options: NdjsonInstanceOptions): Instance {
   }
 
   return {
-    ...{ exited, kill, log: options.log, stacks: PLAIN_STACKS },
+    ...{ exited, kill, log: options.log, mask: options.mask, stacks: PLAIN_STACKS },
     usable: () => usable && gone === null,
     lagMs: () => 0,
     call(_type, header, payload) {

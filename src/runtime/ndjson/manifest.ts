@@ -34,6 +34,7 @@ const SHARED = [
   'maxInstances',
   'provisioned',
   'env',
+  'secrets',
 ]
 
 const argument = z.string('a text').min(1, 'a text that is not empty')

@@ -4,8 +4,7 @@ import { TappetError, toFailure } from '../../errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { DEFAULT_MAX_RESULT_BYTES } from '../handler/result.ts'
 import type { Instance } from '../instance.ts'
-import { createLogOrder } from '../log-order.ts'
-import { createOutputLog } from '../output-log.ts'
+import { maskedOutputs } from '../masked.ts'
 import { parentGuard } from '../own-programs.ts'
 import { createPool, type Pool } from '../pool.ts'
 import { attempt } from '../process.ts'
@@ -115,17 +114,17 @@ function openPool(options: NdjsonRuntimeOptions, fn: LoadedFunction, guard: () =
 }
 
 function openInstance(options: NdjsonRuntimeOptions, fn: LoadedFunction, guard: readonly string[]): Instance {
-  const { host, onLog, logger, maxResultBytes = DEFAULT_MAX_RESULT_BYTES, readyMs } = options
-  const own = environmentOf(fn, options.environment(fn))
-  const startWith = (handlers: ChildHandlers, environment: Readonly<Record<string, string>>): Child =>
+  const { host, maxResultBytes = DEFAULT_MAX_RESULT_BYTES, readyMs } = options
+  const environment = options.environment(fn)
+  const own = environmentOf(fn, environment)
+  const startWith = (handlers: ChildHandlers, given: Readonly<Record<string, string>>): Child =>
     startChild({
-      ...{ command: [...guard, ...(fn.command ?? [])], cwd: dirname(fn.bundle), environment },
+      ...{ command: [...guard, ...(fn.command ?? [])], cwd: dirname(fn.bundle), environment: given },
       ...handlers,
     })
   const shared = {
     ...{ file: fn.file, functionId: fn.id, host, maxResultBytes },
-    log: createLogOrder(PLAIN_STACKS, onLog),
-    onOutput: createOutputLog(logger, fn.id, PLAIN_STACKS),
+    ...maskedOutputs(fn, environment, { ...options, stacks: PLAIN_STACKS }),
     ...(readyMs !== undefined && { readyMs }),
   }
   switch (fn.runtime) {

@@ -32,7 +32,7 @@ export function openScript(options: ScriptOptions): Instance {
     await exited
   }
   return {
-    ...{ exited, kill, log: options.log, stacks: PLAIN_STACKS },
+    ...{ exited, kill, log: options.log, mask: options.mask, stacks: PLAIN_STACKS },
     usable: () => usable,
     lagMs: () => 0,
     check: () => undefined,

@@ -17,6 +17,8 @@ import { shortenStack } from './stack.ts'
 /** The function that this process runs. */
 export interface Loaded {
   readonly definition: FunctionDefinition
+  /** What `ctx.env` is; rejects with TPT_CONFIG_INVALID when it is not as it must be. */
+  readonly variables: () => Promise<unknown>
   readonly functionId: string
   readonly maxResultBytes: number
   readonly database: Database
@@ -59,7 +61,7 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
   }
 
   const run = async (frame: Frame, loading: Promise<Loaded>, call: Call): Promise<Answer> => {
-    const { definition, functionId, maxResultBytes, database } = await loading
+    const { definition, variables, functionId, maxResultBytes, database } = await loading
     const { runId, attempt, maxAttempts, trigger } = frame.header as unknown as Invocation
     const { signal } = call.abort
     const { write } = call.log
@@ -69,8 +71,7 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
       attempt,
       maxAttempts,
       signal,
-      host,
-      write,
+      ...{ env: await variables(), host, write },
       db: database.pool,
     })
     return callHandler(definition, decodeJson(frame.payload) as Envelope, ctx, { trigger, maxResultBytes })

@@ -1,5 +1,6 @@
 import type { FunctionDefinition } from '../../define/define-function.ts'
 import type { Schema } from '../../lib/schema.ts'
+import { namesIn } from '../handler/variables.ts'
 import { jsonSchemaOf, sampleOf } from './sample.ts'
 
 /** What a bundle's default export says of itself, as JSON. Nothing is judged here: the broker does that. */
@@ -11,6 +12,8 @@ export type Description =
       readonly options: unknown
       /** The triggers, with `true` for each schema that is one, with `samples` of what they take and `jsonSchemas`. */
       readonly on: unknown
+      /** `env` is a schema: `options` has the names that it asks for instead. */
+      readonly hasEnvSchema?: true
     }
 
 /** What JSON has no word for: a function, NaN, a cycle. Printed instead. */
@@ -29,7 +32,12 @@ export function describeModule(module: { readonly default?: unknown }): Descript
     return { kind: 'function', handler: typeof handler, options: toPlain(options), on: null }
   const { on, ...rest } = options
   const described = Array.isArray(on) ? on.map(describeTrigger) : describeTrigger(on)
-  return { kind: 'function', handler: typeof handler, options: toPlain(rest), on: described }
+  const schema = isSchema(rest.env) ? rest.env : null
+  return {
+    ...{ kind: 'function', handler: typeof handler, on: described },
+    options: toPlain(schema ? { ...rest, env: namesIn(schema) } : rest),
+    ...(schema && { hasEnvSchema: true }),
+  }
 }
 
 /** By its shape, not its class: it may come from another copy of `defineFunction`. */

@@ -5,6 +5,7 @@
 import { TappetError } from '../../errors.ts'
 import { decodeJson, encodeJson, FRAME, type Frame } from '../frames.ts'
 import { failureOf } from '../handler/failure.ts'
+import { readVariables } from '../handler/variables.ts'
 import { createCalls, type Loaded } from './calls.ts'
 import { openChannel } from './channel.ts'
 import { createDatabase } from './database.ts'
@@ -17,6 +18,8 @@ export interface LoadHeader {
   readonly functionId: string
   readonly file: string
   readonly bundle: string
+  /** Names of the variables that `env` asks for. */
+  readonly env: readonly string[]
   readonly maxResultBytes: number
 }
 
@@ -52,13 +55,15 @@ function onFrame(frame: Frame): void {
       return host.onReply(frame)
     case FRAME.ping:
       return channel.sendNow(FRAME.pong, frame.id)
+    case FRAME.checkEnv:
+      return void checkEnv(frame)
     case FRAME.end:
       return void end()
   }
 }
 
 async function load(
-  { functionId, file, bundle, maxResultBytes }: LoadHeader,
+  { functionId, file, bundle, env, maxResultBytes }: LoadHeader,
   { environment, databaseUrl }: LoadPayload,
 ): Promise<Loaded> {
   Object.assign(process.env, environment)
@@ -69,8 +74,11 @@ async function load(
       `${file}: expected a default export made with defineFunction, got ${typeof definition}`,
     )
   }
+  let variables: Promise<unknown> | null = null
   return {
     definition,
+    // Not before a run needs them: where events are only taken in, they may be missing.
+    variables: () => (variables ??= readVariables(definition.options, env, process.env, file)),
     functionId,
     maxResultBytes,
     database: createDatabase(functionId, databaseUrl),
@@ -94,6 +102,15 @@ async function describe({ id, header }: Frame): Promise<void> {
     channel.send(FRAME.answer, id, { ok: true }, encodeJson(description))
   } catch (error) {
     channel.send(FRAME.answer, id, { ok: false }, encodeJson(shortenStack(failureOf(error))))
+  }
+}
+
+async function checkEnv({ id }: Frame): Promise<void> {
+  try {
+    await (await loaded).variables()
+    channel.send(FRAME.answer, id, { ok: true })
+  } catch (error) {
+    channel.send(FRAME.answer, id, { ok: false }, encodeJson(failureOf(error)))
   }
 }
 
