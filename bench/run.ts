@@ -105,5 +105,6 @@ function printBreakdown(side: Side): void {
   )
 }
 
-if (positionals[0] === 'runtime') await (await import('./runtime.ts')).benchRuntime(ROUNDS, values.only)
+if (positionals[0] === 'dashboard') await (await import('./dashboard.ts')).benchDashboard(ROUNDS)
+else if (positionals[0] === 'runtime') await (await import('./runtime.ts')).benchRuntime(ROUNDS, values.only)
 else await main()

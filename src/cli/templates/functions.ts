@@ -26,7 +26,7 @@ export default defineFunction(
   },
 )
 `,
-    tryIt: `curl -d '{"email":"a@b.co"}' -H 'content-type: application/json' $TAPPET_URL/${name}`,
+    tryIt: `curl -d '{"email":"a@b.co"}' -H 'content-type: application/json' http://127.0.0.1:4400/${name}`,
   }),
   postgres: (name) => ({
     code: `import { defineFunction, postgres } from 'tappet'
