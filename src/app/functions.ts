@@ -64,7 +64,7 @@ export async function openFunctions({
     spares: Math.min(MAX_SPARES, availableParallelism()),
   })
   const ndjson = createNdjsonRuntime(shared)
-  const runtime = createRuntimeByLanguage({ node, ndjson, script: ndjson, lambda: ndjson })
+  const runtime = createRuntimeByLanguage({ node, ndjson, script: ndjson, lambda: ndjson, http: ndjson })
   const load = async (): Promise<Catalog> => {
     const found = joinCatalogs(
       await loadCatalog({ root, buildDir: `${stateFolder}/build`, describe }),

@@ -14,7 +14,7 @@ export interface Declaration {
 /** What a function is, apart from where its code is. */
 export type Declares = Omit<
   LoadedFunction,
-  'id' | 'file' | 'bundle' | 'version' | 'runtime' | 'command' | 'handler'
+  'id' | 'file' | 'bundle' | 'version' | 'runtime' | 'command' | 'handler' | 'http'
 >
 
 /** Longest time that a timer can wait. */

@@ -9,10 +9,12 @@ export interface LoadedFunction {
   readonly id: string
   /** Path of the source file, relative to the project's folder: what messages name. */
   readonly file: string
-  /** In what it runs: Node, a process that speaks NDJSON, a process a call, or Lambda's Runtime API. Default `node`. */
-  readonly runtime?: 'node' | 'ndjson' | 'script' | 'lambda'
+  /** In what it runs: Node, a process that speaks NDJSON, a process a call, Lambda's Runtime API, or a server. Default `node`. */
+  readonly runtime?: 'node' | 'ndjson' | 'script' | 'lambda' | 'http'
   /** What a runtime of Lambda's is told to run: `_HANDLER`. */
   readonly handler?: string
+  /** Where the server is, and how it is asked; for runtime `http`. */
+  readonly http?: HttpTarget
   /** Program and arguments, run in the folder of `bundle`; for other runtimes than `node`. */
   readonly command?: readonly string[]
   /** Absolute path of the bundle that a runner loads; of what declares it, for other runtimes than `node`. */
@@ -42,6 +44,18 @@ export interface LoadedFunction {
   readonly database: string | null
   readonly hasIdempotencyKey: boolean
   readonly hasOrderingKey: boolean
+}
+
+/** Where the server of a function is, and how it is asked. */
+export interface HttpTarget {
+  /** Of a server that runs already; null when we start it, with PORT in its environment. */
+  readonly url: string | null
+  /** What is posted to. */
+  readonly path: string
+  /** What answers 2xx when the server may be asked; null when it may as soon as it takes connections. */
+  readonly ready: string | null
+  /** CloudEvents' way to put an event into a request: its data alone, or the whole event. */
+  readonly content: 'binary' | 'structured'
 }
 
 /** A retry policy with every default filled in, in milliseconds. */

@@ -30,6 +30,18 @@ describe('the declaration of a function in another language', () => {
     assertPartial(readManifest(JSON.stringify({ runtime: 'lambda', on: good.on }), false), { command: null })
   })
 
+  it('of a server says how it is asked', () => {
+    const target = { url: null, path: '/', ready: null, content: 'binary' }
+    assertPartial(read({ ...good, runtime: 'http' }), { http: target, instanceConcurrency: 10 })
+    const { on } = good
+    const how = { path: '/a?b=c', ready: '/up', content: 'structured' }
+    assertPartial(read({ ...good, runtime: 'http', ...how }), { http: { ...target, ...how } })
+    const url = 'http://localhost:8080/a?b'
+    assertPartial(read({ runtime: 'http', url, on }), {
+      ...{ http: { ...target, url, path: '/a?b' }, command: [], maxInstances: 1 },
+    })
+  })
+
   it('declares what TypeScript would', () => {
     const on = [
       { kind: 'http', method: 'POST', path: '/a', wait: '5s', verify: { scheme: 'github', secret: 'S' } },
@@ -52,7 +64,7 @@ describe('the declaration of a function in another language', () => {
   })
 
   const mistakes: readonly (readonly [what: object, message: string])[] = [
-    [{ runtime: 'python' }, "`runtime` must be 'ndjson', 'script' or 'lambda', got 'python'"],
+    [{ runtime: 'python' }, "`runtime` must be 'ndjson', 'script', 'lambda' or 'http', got 'python'"],
     [{ command: 'python3' }, "`command` must be a list, such as ['python3', 'main.py'], got 'python3'"],
     [{ command: [''] }, "`command[0]` must be a text that is not empty, got ''"],
     [{ command: undefined }, "`command` must be a list, such as ['python3', 'main.py'], got nothing"],
@@ -80,6 +92,16 @@ describe('the declaration of a function in another language', () => {
       "`env` must be a list of names of environment variables, or a schema of an object of them, got 'A'",
     ],
     [{ runtime: 'script', provisioned: 1 }, "`provisioned` must be left out with runtime 'script', got 1"],
+    [{ runtime: 'http', path: 'events' }, "`path` must be a path, such as '/events', got 'events'"],
+    [
+      { runtime: 'http', command: undefined, url: 'http://example.com/' },
+      "`url` must be a loopback URL, such as 'http://127.0.0.1:8080/events', got 'http://example.com/'",
+    ],
+    [
+      { runtime: 'http', url: 'http://127.0.0.1:80/' },
+      '`command` must be left out with a `url`, got ["python3","main.py"]',
+    ],
+    [{ ready: '/' }, "`ready` must be left out with runtime 'ndjson', got '/'"],
     [{ handler: 'a.b' }, "`handler` must be left out with runtime 'ndjson', got 'a.b'"],
     [
       { runtime: 'lambda', instanceConcurrency: 2 },
@@ -95,7 +117,7 @@ describe('the declaration of a function in another language', () => {
   it('tells of an option that there is none of, and of text that is no JSON', () => {
     assert.match(
       JSON.stringify(read({ ...good, memory: 64 })),
-      /^\["`memory` is no option; there are runtime, command, handler, on/,
+      /^\["`memory` is no option; there are runtime, handler, url, path, ready, content, command, on/,
     )
     assert.match(JSON.stringify(readManifest('{', true)), /^\["must be JSON: /)
     assert.deepEqual(readManifest('[]', true), ['must be a JSON object, got []'])

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { loopTurns } from '../loop-turns.ts'
 import type { Posted } from './answer.ts'
 import type { Next } from './desk.ts'
 
@@ -63,11 +64,6 @@ export async function openEndpoint(api: RuntimeApi, maxBytes: number): Promise<E
       server.closeAllConnections()
     },
   }
-}
-
-/** What has reached this process by now, on any pipe or socket, has been read then. */
-export async function loopTurns(): Promise<void> {
-  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
 function listen(server: Server): Promise<void> {

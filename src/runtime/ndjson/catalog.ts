@@ -99,8 +99,8 @@ async function judge(found: Found, searched: string): Promise<LoadedFunction | r
   if (!('runtime' in manifest)) return manifest.map((message) => problem(file, `${where}${message}`))
   const { command: given, ...declared } = manifest
   const command = given ?? [PROGRAMS[extname(path)] ?? 'sh', basename(path)]
-  const [program = ''] = command
-  if (!(await isProgram(program, dirname(path), searched))) {
+  const [program] = command
+  if (program !== undefined && !(await isProgram(program, dirname(path), searched))) {
     const expected = program.includes('/') ? 'a file that may be executed' : 'a program on the PATH'
     return [problem(file, `${where}\`command[0]\` must be ${expected}, got '${program}'`)]
   }

@@ -1,5 +1,14 @@
 import * as z from 'zod'
 import { type Declares, readDeclaration } from '../declaration.ts'
+import type { HttpTarget } from '../runtime.ts'
+import {
+  checkLeftOut,
+  defaultCommand,
+  ownOptions,
+  type RuntimeName,
+  runtimeShape,
+  withDefaults,
+} from './runtimes.ts'
 import { type TriggerSpec, toTrigger, triggerSpec } from './trigger-spec.ts'
 import { at, object, show } from './shape.ts'
 
@@ -8,23 +17,10 @@ export interface Manifest extends Declares {
   readonly runtime: RuntimeName
   /** Program and arguments; null where the declaration leaves it to the kind of file. */
   readonly command: readonly string[] | null
+  /** See `LoadedFunction`. */
   readonly handler?: string
+  readonly http?: HttpTarget
 }
-
-type RuntimeName = keyof typeof RUNTIMES
-
-/** What is so with each runtime, and cannot be said otherwise; and what only some have. */
-const RUNTIMES = {
-  ndjson: { fixed: {}, without: ['handler'] },
-  // A process a call: there is nothing to keep ready and nothing to share.
-  script: { fixed: { instanceConcurrency: 1, provisioned: 0 }, without: ['handler'] },
-  // The next event is asked for when the last has been answered.
-  lambda: { fixed: { instanceConcurrency: 1 }, without: [] },
-} as const
-const RUNTIME_NAMES = Object.keys(RUNTIMES) as RuntimeName[]
-
-/** What Lambda runs where no layer brings a runtime. */
-const BOOTSTRAP = ['./bootstrap']
 
 const SHARED = [
   'retry',
@@ -40,33 +36,28 @@ const SHARED = [
 const argument = z.string('a text').min(1, 'a text that is not empty')
 
 const manifest = object({
-  runtime: z.enum(RUNTIME_NAMES, "'ndjson', 'script' or 'lambda'"),
+  ...runtimeShape,
   command: z
     .array(argument, "a list, such as ['python3', 'main.py']")
     .min(1, 'a program and its arguments')
     .optional(),
-  handler: argument.optional(),
   on: z.unknown().optional(),
   // Judged by the rules of `defineFunction`, so that their messages are the same.
   ...Object.fromEntries(SHARED.map((name) => [name, z.unknown().optional()])),
 })
-
-/** A program that reads a line, works and writes a line takes one call at a time. */
-const DEFAULT_INSTANCE_CONCURRENCY = 1
 
 /** Everything filled in, or what is wrong with it: one sentence per mistake. */
 export function readManifest(text: string, needsCommand: boolean): Manifest | readonly string[] {
   const said = parse(text)
   if ('problem' in said) return [said.problem]
   const { value } = said
-  const { on, runtime, handler } = value
-  const command = value.command ?? (needsCommand ? commandOf(runtime) : null)
+  const command = value.command ?? (needsCommand ? defaultCommand(value) : null)
   const options = known(value)
-  const triggers = readTriggers(on)
+  const triggers = readTriggers(value.on)
   const head = manifest.safeParse(value)
   const declared = readDeclaration({
     handler: 'function',
-    options: withDefaults(options, runtime),
+    options: withDefaults(options, value),
     on: triggers.specs.length > 0 ? triggers.specs.map(toTrigger) : [PLACEHOLDER],
   })
   const problems = [
@@ -76,14 +67,14 @@ export function readManifest(text: string, needsCommand: boolean): Manifest | re
     ...(command === undefined
       ? ["`command` must be a list, such as ['python3', 'main.py'], got nothing"]
       : []),
-    ...checkLeftOut(value, runtime),
+    ...checkLeftOut(value),
   ]
   if (problems.length > 0 || !('triggers' in declared)) return problems
   return {
     ...declared,
-    runtime: runtime as Manifest['runtime'],
+    runtime: value.runtime as RuntimeName,
     command: command as readonly string[] | null,
-    ...(handler !== undefined && { handler: handler as string }),
+    ...ownOptions(value),
   }
 }
 
@@ -118,27 +109,6 @@ function readTriggers(on: unknown): { readonly specs: TriggerSpec[]; readonly pr
 
 function known(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(options).filter(([name]) => SHARED.includes(name)))
-}
-
-function withDefaults(options: Readonly<Record<string, unknown>>, runtime: unknown): Record<string, unknown> {
-  const fixed = isRuntime(runtime) ? RUNTIMES[runtime].fixed : {}
-  return { instanceConcurrency: DEFAULT_INSTANCE_CONCURRENCY, ...options, ...fixed }
-}
-
-function commandOf(runtime: unknown): readonly string[] | undefined {
-  return runtime === 'lambda' ? BOOTSTRAP : undefined
-}
-
-function checkLeftOut(value: Readonly<Record<string, unknown>>, runtime: unknown): string[] {
-  if (!isRuntime(runtime)) return []
-  const { fixed, without } = RUNTIMES[runtime]
-  return [...Object.keys(fixed), ...without]
-    .filter((name) => value[name] !== undefined)
-    .map((name) => `\`${name}\` must be left out with runtime '${runtime}', got ${show(value[name])}`)
-}
-
-function isRuntime(name: unknown): name is RuntimeName {
-  return RUNTIME_NAMES.includes(name as RuntimeName)
 }
 
 /** The message of an issue says what was expected. */

@@ -8,10 +8,11 @@ import { maskedOutputs } from '../masked.ts'
 import { parentGuard } from '../own-programs.ts'
 import { createPool, type Pool } from '../pool.ts'
 import { attempt } from '../process.ts'
-import type { FunctionRuntime, HostCalls, LoadedFunction, LogLine, Settled } from '../runtime.ts'
+import type { FunctionRuntime, HostCalls, HttpTarget, LoadedFunction, LogLine, Settled } from '../runtime.ts'
 import { type Child, startChild } from './child.ts'
 import { type ChildHandlers, startNdjsonInstance } from './instance.ts'
 import type { CallHeader } from './open-run.ts'
+import { startHttpInstance } from '../http/instance.ts'
 import { lambdaEnvironment } from '../lambda/environment.ts'
 import { startLambdaInstance } from '../lambda/instance.ts'
 import { PLAIN_STACKS } from './plain-stacks.ts'
@@ -42,7 +43,7 @@ const DEFAULT_IDLE_MS = 60_000
 
 /**
  * Runs functions in other languages: programs that are told of events by lines of JSON (`ndjson`), that ask for them by
- * the Runtime API of AWS Lambda (`lambda`), and that are started for each (`script`). What they declare is JSON, so that there are no schemas and keys to ask them for.
+ * the Runtime API of AWS Lambda (`lambda`), that are servers (`http`), and that are started for each (`script`). What they declare is JSON, so that there are no schemas and keys to ask them for.
  */
 export function createNdjsonRuntime(options: NdjsonRuntimeOptions): FunctionRuntime {
   const { provision = true } = options
@@ -127,6 +128,7 @@ function openInstance(options: NdjsonRuntimeOptions, fn: LoadedFunction, guard: 
     ...maskedOutputs(fn, environment, { ...options, stacks: PLAIN_STACKS }),
     ...(readyMs !== undefined && { readyMs }),
   }
+  const kinds = fn.triggers.map(({ kind }) => kind)
   switch (fn.runtime) {
     case 'script':
       return openScript({
@@ -136,13 +138,21 @@ function openInstance(options: NdjsonRuntimeOptions, fn: LoadedFunction, guard: 
     case 'lambda':
       return startLambdaInstance({
         ...shared,
-        ...{ timeoutMs: fn.timeoutMs, kinds: fn.triggers.map(({ kind }) => kind) },
+        ...{ timeoutMs: fn.timeoutMs, kinds },
         start: (handlers, address) => startWith(handlers, lambdaEnvironment(fn, address, own)),
+      })
+    case 'http':
+      return startHttpInstance({
+        ...shared,
+        ...{ target: fn.http ?? DEFAULT_TARGET, kinds },
+        start: (handlers, port) => startWith(handlers, { HOST: '127.0.0.1', ...own, PORT: String(port) }),
       })
     default:
       return startNdjsonInstance({ ...shared, start: (handlers) => startWith(handlers, own) })
   }
 }
+
+const DEFAULT_TARGET: HttpTarget = { url: null, path: '/', ready: null, content: 'binary' }
 
 const HELPERS = fileURLToPath(new URL('../../../runtimes', import.meta.url))
 
