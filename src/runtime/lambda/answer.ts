@@ -34,10 +34,12 @@ export function readPostedError({ headers, body }: Posted): SaidError {
   const name = textOf(fields.errorType) ?? textOf(header) ?? 'Function.Unknown'
   const message = textOf(fields.errorMessage) ?? (typeof said === 'string' ? said : name)
   const lines = [fields.stackTrace, fields.trace].find(Array.isArray) as unknown[] | undefined
-  const stack = lines?.map((line) => String(line).trimEnd()).join('\n')
+  const trace = lines?.map((line) => String(line).trimEnd()).join('\n') ?? ''
+  // Some begin with what is thrown, some with where.
+  const stack = trace === '' || trace.startsWith(name) ? trace : `${name}: ${message}\n${trace}`
   return {
     ...{ name, message },
-    stack: stack ? `${name}: ${message}\n${stack}` : null,
+    stack: stack === '' ? null : stack,
     // Lambda has no word for it; the name is that of our own error.
     retryable: !/(^|\.)FatalError$/.test(name),
   }
