@@ -15,6 +15,7 @@ import { readDatabases } from './app/databases.ts'
 import { openQueue } from './app/engine.ts'
 import { type Functions, openFunctions } from './app/functions.ts'
 import { isLoopback, listen } from './app/listen.ts'
+import { startTracing } from './app/tracing.ts'
 import { startWork } from './app/work.ts'
 import { type Broker, createBroker } from './broker.ts'
 import type { Config } from './config.ts'
@@ -28,6 +29,7 @@ import { createPostgresAudit } from './store/postgres/audit.ts'
 import { createPostgresKeys } from './store/postgres/keys.ts'
 import { createPostgresStore } from './store/postgres/store.ts'
 import type { Store } from './store/store.ts'
+import type { Tracing } from './tracing/tracing.ts'
 import type { ScheduleRow } from './triggers/cron/schedules.ts'
 import type { PostgresTrigger } from './triggers/postgres/declare.ts'
 import type { Subscription, TriggerProblem } from './triggers/trigger.ts'
@@ -79,6 +81,8 @@ export async function startApp(
     }
   }
   try {
+    const { tracing, stop: stopTracing } = await startTracing(config, logger)
+    undo.push(stopTracing)
     const folder = await openStateFolder(config.stateFolder)
     if (mode === 'dev' || config.databaseUrl === null) {
       await folder.lock()
@@ -95,7 +99,8 @@ export async function startApp(
     if (mode === 'dev') await applySchema(config, database)
     const queue = await openQueue(config, database.url, logger)
     undo.push(() => queue.close())
-    const app = await startParts({ config, mode, logger, folder, database, store, queue, metrics, undo })
+    const parts = { config, mode, logger, folder, database, store, queue, metrics, tracing, undo }
+    const app = await startParts(parts)
     let stopped: Promise<void> | null = null
     return { ...app, stop: () => (stopped ??= unwind()) }
   } catch (error) {
@@ -113,13 +118,14 @@ interface Parts {
   readonly store: Store
   readonly queue: Queue
   readonly metrics: Metrics
+  readonly tracing: Tracing
   readonly undo: (() => Promise<unknown>)[]
 }
 
 const RETIRE_EVERY_MS = 3_600_000
 
 async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
-  const { config, mode, logger, folder, database, store, queue, metrics, undo } = parts
+  const { config, mode, logger, folder, database, store, queue, metrics, tracing, undo } = parts
   const adminKey = config.adminToken ?? (await folder.adminKey())
   // In production a proxy on this machine may hand on any name.
   const loopbackOnly = mode === 'dev' && isLoopback(config.host)
@@ -143,8 +149,9 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
     await logs.stop()
   })
   const dispatcher = createDispatcher({ store, queue, logger })
-  const broker = createBroker({ store, runtime, dispatcher, logger, findFunction: functions.find })
-  const worker = createWorker({ store, queue, runtime, dispatcher, logger, concurrency: config.concurrency })
+  const broker = createBroker({ store, runtime, dispatcher, logger, tracing, findFunction: functions.find })
+  const { concurrency } = config
+  const worker = createWorker({ store, queue, runtime, dispatcher, logger, tracing, concurrency })
   const { stateFolder, openMetrics } = config
   const checks = () => runChecks({ ...adapters, store, queue, stateFolder, excess: database.excess })
   const subscriptions = () => functions.subscriptions('postgres') as readonly Subscription<PostgresTrigger>[]

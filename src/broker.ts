@@ -7,6 +7,7 @@ import type { Logger } from './lib/log.ts'
 import type { FunctionRuntime, LoadedFunction } from './runtime/runtime.ts'
 import type { Acceptance, NewRun, Store } from './store/store.ts'
 import type { Accepted, Emit, EmitOptions, Subscription } from './triggers/trigger.ts'
+import { NO_TRACING, type Tracing } from './tracing/tracing.ts'
 import type { Dispatcher } from './worker/dispatcher.ts'
 
 export interface BrokerDeps {
@@ -15,6 +16,8 @@ export interface BrokerDeps {
   readonly dispatcher: Dispatcher
   readonly logger: Logger
   readonly findFunction: (functionId: string) => LoadedFunction | undefined
+  /** Default none. */
+  readonly tracing?: Tracing
 }
 
 /** The way in. */
@@ -29,7 +32,7 @@ export interface Broker {
 }
 
 export function createBroker(deps: BrokerDeps): Broker {
-  const { store, dispatcher } = deps
+  const { store, dispatcher, tracing = NO_TRACING } = deps
   const underWay = new Set<Promise<unknown>>()
   const turns = createTurns()
   let stopping = false
@@ -61,7 +64,7 @@ export function createBroker(deps: BrokerDeps): Broker {
   return {
     async emit(event, subscriptions, options) {
       if (stopping) throw new TappetError('TPT_SHUTDOWN', 'this process takes no more events')
-      const accepted = take(event, subscriptions, options)
+      const accepted = tracing.emit(event, (traced) => take(traced, subscriptions, options))
       underWay.add(accepted)
       return accepted.finally(() => underWay.delete(accepted))
     },

@@ -40,6 +40,8 @@ export interface Config {
   readonly project: string
   /** Whom to tell when something is wrong; null: nobody. */
   readonly alerts: AlertSettings | null
+  /** A module that registers an OpenTelemetry SDK; null: none of ours to load. */
+  readonly otel: string | null
   /**
    * Any variable: secrets and URLs that declarations name, and what functions are given. One that is not set is read
    * from the file that `NAME_FILE` names; throws TPT_CONFIG_INVALID if that cannot be read.
@@ -111,6 +113,7 @@ const Variables = z.object({
     .string()
     .regex(/^[\w-]{1,40}$/, 'must be 1 to 40 letters, digits, _ or -')
     .default('default'),
+  TAPPET_OTEL: z.string().min(1).optional(),
   TAPPET_ALERT_WEBHOOK_URL: url('http', 'https').optional(),
   TAPPET_ALERT_WEBHOOK_SECRET: z
     .string()
@@ -206,6 +209,7 @@ export function readConfig(environment: Environment = process.env, overrides: Co
     durability: variables.TAPPET_DURABILITY,
     project: variables.TAPPET_PROJECT,
     alerts: readAlerts(variables),
+    otel: variables.TAPPET_OTEL ?? null,
     variable,
   }
   return { ...read, ...overrides, root }

@@ -105,6 +105,8 @@ class Context:
         self.run_id = message["runId"]
         self.attempt = message["attempt"]
         self.max_attempts = message["maxAttempts"]
+        #: W3C Trace Context: what calls of yours should follow. None without a trace.
+        self.traceparent = (message.get("trace") or {}).get("traceparent")
         self.log = Log(channel, self._id)
         #: Set at the timeout and on cancellation. A second later the process is killed.
         self.cancelled = threading.Event()

@@ -35,6 +35,8 @@ export interface Context<Env = unknown> {
   /** 1 on the first try. */
   readonly attempt: number
   readonly maxAttempts: number
+  /** W3C Trace Context: what calls of yours should follow. What `send` sends does. Null without a trace. */
+  readonly traceparent: string | null
   /** Aborts at the timeout, on cancellation, and when a shutdown's grace period ends. */
   readonly signal: AbortSignal
   /** The variables that the option `env` names. */

@@ -3,6 +3,7 @@ import { decodeUtf8, parseJson } from '../lib/json.ts'
 import type { Issue } from '../lib/schema.ts'
 import { type Attributes, type Check, kindOf, readAttributes } from './cloudevent-attributes.ts'
 import type { Envelope } from './envelope.ts'
+import { traceOf } from './trace.ts'
 
 /** A CloudEvents 1.0 record that somebody sent. */
 export interface CloudEvent extends Envelope, Attributes {
@@ -55,6 +56,7 @@ export function toCloudEvent(envelope: Envelope): Readonly<Record<string, unknow
     type,
     ...(subject !== undefined && subject !== '' && { subject }),
     time,
+    ...traceOf({ ...envelope }),
     ...(data !== undefined && { datacontenttype: 'application/json', data }),
   }
 }

@@ -1,10 +1,12 @@
+import type { Trace } from './trace.ts'
+
 /**
  * One occurrence, as a CloudEvents 1.0 record. Everything in it is JSON, because it crosses processes and Postgres.
  *
  * `source` + `id` names the occurrence: two envelopes with the same pair are the same event seen twice.
  * Kinds add one noun of their own beside `data`: `request`, `change`, `message`.
  */
-export interface Envelope<Type extends string = string, Data = unknown> {
+export interface Envelope<Type extends string = string, Data = unknown> extends Trace {
   readonly specversion: '1.0'
   readonly id: string
   /** URI-reference of the event source, for example `/http/POST/orders` or `/postgres/public/orders`. */

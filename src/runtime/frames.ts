@@ -16,7 +16,7 @@ export interface Frame {
 export const FRAME = {
   /** Header: functionId, file, bundle, env, maxResultBytes. Payload: environment, databaseUrl. Answered by READY. */
   load: 1,
-  /** Header: runId, attempt, maxAttempts, trigger. Payload: the event. Answered by ANSWER. */
+  /** Header: runId, attempt, maxAttempts, trigger, trace. Payload: the event. Answered by ANSWER. */
   invoke: 2,
   /** Header: trigger. Payload: the event. Answered by ANSWER. */
   admit: 3,

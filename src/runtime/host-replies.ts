@@ -15,8 +15,10 @@ export async function replyTo(frame: Frame, host: HostCalls, functionId: string)
 async function callHost({ header, payload }: Frame, host: HostCalls, functionId: string): Promise<Buffer> {
   switch (header.method) {
     case 'send': {
-      const { queue, key, delayMs, runId } = header as unknown as HostMessage & { readonly runId: string }
-      await host.send({ queue, data: decodeJson(payload), key, delayMs }, { functionId, runId })
+      const { queue, key, delayMs, trace, runId } = header as unknown as HostMessage & {
+        readonly runId: string
+      }
+      await host.send({ queue, data: decodeJson(payload), key, delayMs, trace }, { functionId, runId })
       return Buffer.alloc(0)
     }
     case 'fileInfo':

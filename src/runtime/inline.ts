@@ -30,11 +30,12 @@ export function createInlineRuntime(
   const call = async (fn: LoadedFunction, invocation: Invocation, signal: AbortSignal): Promise<Answer> => {
     const { id, env: names, file } = fn
     const definition = find(id)
-    const { runId, attempt, maxAttempts, trigger, event } = invocation
+    const { runId, attempt, maxAttempts, trigger, event, trace } = invocation
     const { write } = createRunLog(invocation, (line) => onLog([line]))
     const db = (): never => noDatabase(id)
     const env = await readVariables(definition.options, names, variables, file)
-    const ctx = createContext({ functionId: id, runId, attempt, maxAttempts, signal, env, host, write, db })
+    const parts = { functionId: id, runId, attempt, maxAttempts, trace, signal, env, host, write, db }
+    const ctx = createContext(parts)
     const options = { trigger, maxResultBytes: DEFAULT_MAX_RESULT_BYTES }
     return callHandler(definition, structuredClone(event), ctx, options)
   }

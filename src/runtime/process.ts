@@ -172,10 +172,10 @@ export async function attempt(
   invocation: Invocation,
   signal: AbortSignal,
 ): Promise<Settled> {
-  const { event, runId, attempt: number, maxAttempts, trigger } = invocation
+  const { event, runId, attempt: number, maxAttempts, trigger, trace } = invocation
   const call = instance.call(
     FRAME.invoke,
-    { runId, attempt: number, maxAttempts, trigger },
+    { runId, attempt: number, maxAttempts, trigger, trace },
     encodeJson(event),
   )
   let grace: NodeJS.Timeout | undefined

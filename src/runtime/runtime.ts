@@ -1,5 +1,6 @@
 import type { Failure } from '../errors.ts'
 import type { Envelope } from '../events/envelope.ts'
+import type { Trace } from '../events/trace.ts'
 import type { Issue } from '../lib/schema.ts'
 import type { Declared } from '../triggers/trigger.ts'
 
@@ -79,6 +80,8 @@ export interface Invocation {
   readonly trigger: number
   /** Run with no other call in the same process: it was lost before, and may be why. */
   readonly alone: boolean
+  /** What the function, and what it sends, follows. */
+  readonly trace: Trace
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -122,6 +125,8 @@ export interface HostMessage {
   readonly data: unknown
   readonly key: string | null
   readonly delayMs: number
+  /** Of the run that sends it. */
+  readonly trace: Trace
 }
 
 export interface HostFile {

@@ -4,6 +4,7 @@ import { pause } from '../lib/service.ts'
 import type { Job } from '../queue/queue.ts'
 import type { FunctionRuntime, LoadedFunction, Settled } from '../runtime/runtime.ts'
 import type { Claim, Finish, Outcome, Store } from '../store/store.ts'
+import { NO_TRACING, type Tracing } from '../tracing/tracing.ts'
 import { decide } from './retry.ts'
 
 export interface AttemptDeps {
@@ -14,6 +15,8 @@ export interface AttemptDeps {
   /** Notes that this worker holds the lease; the signal aborts when it must let go. */
   readonly hold: (claim: Claim) => { readonly signal: AbortSignal; release(): void }
   readonly random: () => number
+  /** Default none. */
+  readonly tracing?: Tracing
 }
 
 /** What the worker does about an attempt that is over: nothing, look for it when it is due, or queue it again. */
@@ -30,7 +33,7 @@ export async function runAttempt(fn: LoadedFunction, job: Job, deps: AttemptDeps
   const held = deps.hold(claim)
   const started = performance.now()
   try {
-    const settled = await runWithDeadline(fn, claim, held.signal, deps.runtime)
+    const settled = await runWithDeadline(fn, claim, held.signal, deps)
     const outcome = decide(settled, claim, fn.retry, deps.random())
     const { runId, functionId, lease, attempt, order } = claim
     const durationMs = performance.now() - started
@@ -48,7 +51,7 @@ async function runWithDeadline(
   fn: LoadedFunction,
   claim: Claim,
   stop: AbortSignal,
-  runtime: FunctionRuntime,
+  { runtime, tracing = NO_TRACING }: AttemptDeps,
 ): Promise<Settled> {
   const deadline = new AbortController()
   let timer: NodeJS.Timeout | undefined
@@ -57,8 +60,11 @@ async function runWithDeadline(
   }
   const { runId, attempt, maxAttempts, event, trigger, losses } = claim
   try {
-    const invocation = { runId, attempt, maxAttempts, event, trigger, alone: losses > 0 }
-    return await runtime.run(fn, invocation, AbortSignal.any([deadline.signal, stop]), onStart)
+    const signal = AbortSignal.any([deadline.signal, stop])
+    return await tracing.run({ functionId: fn.id, runId, attempt, event }, (trace) => {
+      const invocation = { runId, attempt, maxAttempts, event, trigger, alone: losses > 0, trace }
+      return runtime.run(fn, invocation, signal, onStart)
+    })
   } catch (error) {
     // The port says that it never rejects: a bug of ours must not cost the author an attempt.
     return { ok: false, lost: true, failure: toFailure(error) }

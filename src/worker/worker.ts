@@ -5,6 +5,7 @@ import { pause } from '../lib/service.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import type { FunctionRuntime, LoadedFunction } from '../runtime/runtime.ts'
 import type { Store } from '../store/store.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import { runAttempt } from './attempt.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { createLeases } from './leases.ts'
@@ -21,6 +22,8 @@ export interface WorkerDeps {
   /** Default 2 s. */
   readonly heartbeatMs?: number
   readonly random?: () => number
+  /** Default none. */
+  readonly tracing?: Tracing
   /** Whether `offer` takes jobs. Default yes. */
   readonly handOver?: boolean
 }

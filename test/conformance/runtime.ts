@@ -272,13 +272,14 @@ export function testRuntime(name: string, suite: RuntimeSuite): void {
     })
 
     describe('ctx.send', () => {
-      test('gives the message to the host', async () => {
-        const invocation = makeInvocation({ to: 'c@d.co' })
-        const { runId } = invocation
+      test('gives the message to the host, with the run’s place in a trace', async () => {
+        const trace = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' }
+        const invocation = makeInvocation({ to: 'c@d.co' }, { trace })
+        const from = { functionId: 'sender', runId: invocation.runId, trace }
         assert.equal((await harness.runtime.run(fn('sender'), invocation, never)).ok, true)
         assert.deepEqual(harness.host.sent, [
-          { queue: 'emails', data: { to: 'a@b.co' }, key: 'k1', delayMs: 5_000, functionId: 'sender', runId },
-          { queue: 'emails', data: { to: 'c@d.co' }, key: null, delayMs: 0, functionId: 'sender', runId },
+          { queue: 'emails', data: { to: 'a@b.co' }, key: 'k1', delayMs: 5_000, ...from },
+          { queue: 'emails', data: { to: 'c@d.co' }, key: null, delayMs: 0, ...from },
         ])
       })
 

@@ -189,13 +189,14 @@ describe('functions in other languages', () => {
     })
 
     it('send messages, and are told why one is refused', async () => {
-      assert.equal(await resultOf(run('send', null, never, { runId: 'run_send' })), 'TPT_UNAVAILABLE')
+      const trace = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' }
+      assert.equal(await resultOf(run('send', null, never, { runId: 'run_send', trace })), 'TPT_UNAVAILABLE')
       assert.deepEqual(
         harness.host.sent.filter(({ runId }) => runId === 'run_send'),
         [
           {
             ...{ queue: 'mail', data: { to: 'ä' }, key: 'k', delayMs: 500 },
-            ...{ functionId: 'send', runId: 'run_send' },
+            ...{ functionId: 'send', runId: 'run_send', trace },
           },
         ],
       )

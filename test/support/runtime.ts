@@ -58,6 +58,7 @@ export function makeInvocation(data: unknown, more: Partial<Invocation> = {}): I
     maxAttempts: 5,
     trigger: 0,
     alone: false,
+    trace: {},
     event: messageOf(data),
     ...more,
   }

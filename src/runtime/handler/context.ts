@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import type { Context, FunctionLog, SendOptions } from '../../define/context.ts'
+import type { Trace } from '../../events/trace.ts'
 import { TappetError } from '../../errors.ts'
 import { toMs } from '../../lib/duration.ts'
 import type { HostCalls, HostMessage, LogLevel } from '../runtime.ts'
@@ -11,6 +12,7 @@ export interface ContextParts {
   readonly runId: string
   readonly attempt: number
   readonly maxAttempts: number
+  readonly trace: Trace
   readonly signal: AbortSignal
   readonly env: unknown
   readonly host: HostCalls
@@ -21,12 +23,13 @@ export interface ContextParts {
 
 /** The second argument of a handler. */
 export function createContext(parts: ContextParts): Context {
-  const { functionId, runId, attempt, maxAttempts, signal, env, host } = parts
+  const { functionId, runId, attempt, maxAttempts, trace, signal, env, host } = parts
   return {
     functionId,
     runId,
     attempt,
     maxAttempts,
+    traceparent: trace.traceparent ?? null,
     signal,
     env,
     log: createLog(parts.write),
@@ -38,7 +41,7 @@ export function createContext(parts: ContextParts): Context {
     },
     once: (transaction, name) => once(transaction, runId, name),
     send: async (queue, data, options = {}) =>
-      host.send(toMessage(queue.queue, data, options), { functionId, runId }),
+      host.send({ ...toMessage(queue.queue, data, options), trace }, { functionId, runId }),
   }
 }
 
@@ -53,7 +56,7 @@ function createLog(write: ContextParts['write']): FunctionLog {
 /** A frame to the broker holds it, with room for the rest. */
 const MAX_DATA_BYTES = 15 * 1_048_576
 
-function toMessage(queue: unknown, data: unknown, { key, delay }: SendOptions): HostMessage {
+function toMessage(queue: unknown, data: unknown, { key, delay }: SendOptions): Omit<HostMessage, 'trace'> {
   if (typeof queue !== 'string') {
     throw new TypeError("`ctx.send` takes a queue first, such as `queue('emails')`, and its data second")
   }

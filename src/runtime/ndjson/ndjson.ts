@@ -171,11 +171,12 @@ function environmentOf(
   }
 }
 
-function runVariables({ runId, attempt: number, maxAttempts }: CallHeader): Record<string, string> {
+function runVariables({ runId, attempt: number, maxAttempts, trace }: CallHeader): Record<string, string> {
   return {
     TAPPET_RUN_ID: runId,
     TAPPET_ATTEMPT: String(number),
     TAPPET_MAX_ATTEMPTS: String(maxAttempts),
+    ...(trace.traceparent !== undefined && { TRACEPARENT: trace.traceparent }),
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Failure, toFailure } from '../../errors.ts'
+import type { Trace } from '../../events/trace.ts'
 import { createRunLog, type RunLog } from '../handler/log-line.ts'
 import type { LogOrder } from '../log-order.ts'
 import type { HostCalls } from '../runtime.ts'
@@ -27,15 +28,16 @@ export interface CallHeader {
   readonly attempt: number
   readonly maxAttempts: number
   readonly trigger: number
+  readonly trace: Trace
 }
 
-export function openRun({ runId, attempt }: CallHeader, options: OpenRunOptions): OpenRun {
+export function openRun({ runId, attempt, trace }: CallHeader, options: OpenRunOptions): OpenRun {
   const { functionId, host, log } = options
   const sending = new Set<Promise<Failure | null>>()
   let refused: Failure | null = null
   const send = async ({ queue, data, key, delayMs }: Send): Promise<Failure | null> => {
     try {
-      const message = { queue, data: data ?? null, key: key ?? null, delayMs: delayMs ?? 0 }
+      const message = { queue, data: data ?? null, key: key ?? null, delayMs: delayMs ?? 0, trace }
       await host.send(message, { functionId, runId })
       return null
     } catch (error) {

@@ -62,7 +62,7 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
 
   const run = async (frame: Frame, loading: Promise<Loaded>, call: Call): Promise<Answer> => {
     const { definition, variables, functionId, maxResultBytes, database } = await loading
-    const { runId, attempt, maxAttempts, trigger } = frame.header as unknown as Invocation
+    const { runId, attempt, maxAttempts, trigger, trace } = frame.header as unknown as Invocation
     const { signal } = call.abort
     const { write } = call.log
     const ctx = createContext({
@@ -70,6 +70,7 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
       runId,
       attempt,
       maxAttempts,
+      trace,
       signal,
       ...{ env: await variables(), host, write },
       db: database.pool,

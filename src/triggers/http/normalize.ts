@@ -3,6 +3,7 @@ import { TextDecoder } from 'node:util'
 
 import { TappetError } from '../../errors.ts'
 import { MAX_ATTRIBUTE } from '../../events/envelope.ts'
+import { traceOf } from '../../events/trace.ts'
 import { decodeUtf8, parseJson } from '../../lib/json.ts'
 import type { Declared } from '../trigger.ts'
 import type { HttpTrigger } from './declare.ts'
@@ -55,6 +56,7 @@ export function normalize(
     type: 'http.request',
     ...(path.length <= MAX_ATTRIBUTE && { subject: path }),
     time: new Date(nowMs).toISOString(),
+    ...traceOf(headers),
     data: content.data,
     request: {
       method,

@@ -3,6 +3,7 @@ import { errorBody } from '../../api/error-body.ts'
 import type { HttpReply, HttpRequest, HttpServer } from '../../api/server.ts'
 import { TappetError } from '../../errors.ts'
 import { parseCloudEvents } from '../../events/cloudevents.ts'
+import { traceOf } from '../../events/trace.ts'
 import { type Duration, toMs } from '../../lib/duration.ts'
 import { parseJson } from '../../lib/json.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -136,9 +137,11 @@ function addRoutes(server: HttpServer, publish: Publish): void {
     checkJson(request)
     const data = parseJson(await readBody(request, MAX_BODY))
     const delay = option(request, 'delay')
-    const message = { queue, data, key: option(request, 'key'), delayMs: delay === null ? 0 : delayOf(delay) }
+    const key = option(request, 'key')
+    const delayMs = delay === null ? 0 : delayOf(delay)
+    const message = { queue, data, key, delayMs, trace: traceOf(request.headers) }
     const event = fromMessage(message)
-    const accepted = await publish(event, { delayMs: message.delayMs })
+    const accepted = await publish(event, { delayMs })
     return reply.code(202).send(receipt(event, accepted))
   })
 }
@@ -148,7 +151,9 @@ function addRoutes(server: HttpServer, publish: Publish): void {
  * 422 with its place in the batch, beside what was accepted: sending the batch again, corrected, is safe.
  */
 async function takeEvents(request: HttpRequest, reply: HttpReply, publish: Publish): Promise<HttpReply> {
-  const events = parseCloudEvents(request.headers, await readBody(request, MAX_BODY)).map(fromCloudEvent)
+  const sent = parseCloudEvents(request.headers, await readBody(request, MAX_BODY))
+  const trace = traceOf(request.headers)
+  const events = sent.map((event) => fromCloudEvent(event, trace))
   const batch = /^\s*application\/cloudevents-batch/i.test(request.headers['content-type'] ?? '')
   const settled = await Promise.allSettled(events.map((event) => publish(event)))
   const results = settled.flatMap((result, i) => {

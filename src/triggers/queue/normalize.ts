@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { TappetError } from '../../errors.ts'
 import type { CloudEvent } from '../../events/cloudevents.ts'
 import { MAX_ATTRIBUTE } from '../../events/envelope.ts'
+import { type Trace, traceOf } from '../../events/trace.ts'
 import { newId } from '../../lib/id.ts'
 import type { Issue } from '../../lib/schema.ts'
 import type { OutboxMessage } from '../../outbox/outbox.ts'
@@ -15,6 +16,8 @@ export interface Message {
   readonly key: string | null
   readonly delayMs: number
   readonly headers?: Readonly<Record<string, string>>
+  /** Where it stands in a trace. Default as `headers` say. */
+  readonly trace?: Trace
 }
 
 export const MAX_QUEUE_NAME = 200
@@ -29,7 +32,7 @@ export function queueNameProblem(name: string): string | null {
 
 /** @throws TappetError TPT_EVENT_INVALID when queue, key or delay are not what they must be. */
 export function fromMessage(
-  { queue, data, key, delayMs, headers = {} }: Message,
+  { queue, data, key, delayMs, headers = {}, trace = headers }: Message,
   now = new Date(),
 ): QueueEvent {
   const issues = [
@@ -41,11 +44,15 @@ export function fromMessage(
     const text = issues.map(({ path, message }) => `\`${path.slice(1)}\` ${message}`).join('; ')
     throw new TappetError('TPT_EVENT_INVALID', text, { issues })
   }
-  return toQueueEvent(key ?? newId('msg', now.getTime()), { queue, data, headers }, now.toISOString())
+  const id = key ?? newId('msg', now.getTime())
+  return { ...toQueueEvent(id, { queue, data, headers }, now.toISOString()), ...traceOf({ ...trace }) }
 }
 
-/** A redelivery keeps source and id, and so is a duplicate. */
-export function fromCloudEvent(event: CloudEvent): QueueEvent {
+/**
+ * A redelivery keeps source and id, and so is a duplicate. Its own place in a trace goes before that of the request that
+ * brought it.
+ */
+export function fromCloudEvent(event: CloudEvent, request: Trace = {}): QueueEvent {
   const { specversion, id, source, subject, time, data, datacontenttype, base64, extensions } = event
   const headers = {
     ...extensions,
@@ -59,6 +66,8 @@ export function fromCloudEvent(event: CloudEvent): QueueEvent {
     type: 'queue.message',
     ...(subject !== undefined && { subject }),
     time,
+    ...request,
+    ...traceOf(extensions),
     data,
     message: { queue: event.type, headers },
   }
