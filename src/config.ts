@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import * as z from 'zod'
+import { readAlerts } from './alerts/read-settings.ts'
 import type { AlertSettings } from './alerts/settings.ts'
 import { TappetError } from './errors.ts'
 import { type Duration, toMs } from './lib/duration.ts'
@@ -213,28 +214,6 @@ export function readConfig(environment: Environment = process.env, overrides: Co
     variable,
   }
   return { ...read, ...overrides, root }
-}
-
-/** @throws TappetError TPT_CONFIG_INVALID when there is a mail server and nobody to write to, or the other way round. */
-function readAlerts(variables: z.output<typeof Variables>): AlertSettings | null {
-  const { TAPPET_ALERT_WEBHOOK_URL: webhook, TAPPET_ALERT_SLACK_URL: slack } = variables
-  const { TAPPET_ALERT_SMTP_URL: server, TAPPET_ALERT_MAIL_TO: to } = variables
-  if ((server === undefined) !== (to.length === 0)) {
-    const message = 'mail needs both TAPPET_ALERT_SMTP_URL and TAPPET_ALERT_MAIL_TO, got one of them'
-    throw new TappetError('TPT_CONFIG_INVALID', message)
-  }
-  if (webhook === undefined && slack === undefined && server === undefined) return null
-  return {
-    everyMs: variables.TAPPET_ALERT_EVERY,
-    windowMs: variables.TAPPET_ALERT_WINDOW,
-    failures: variables.TAPPET_ALERT_FAILURES,
-    queueAgeMs: variables.TAPPET_ALERT_QUEUE_AGE,
-    webhook:
-      webhook === undefined ? null : { url: webhook, secret: variables.TAPPET_ALERT_WEBHOOK_SECRET ?? null },
-    slack: slack ?? null,
-    mail: server === undefined ? null : { server, from: variables.TAPPET_ALERT_MAIL_FROM, to },
-    allowHosts: variables.TAPPET_ALERT_ALLOW_HOSTS,
-  }
 }
 
 /** An empty variable means the same as one that is not set, as in every shell. */

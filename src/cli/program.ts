@@ -13,6 +13,7 @@ import { addQueues } from './verbs/queues.ts'
 import { addStatus } from './verbs/status.ts'
 import { addWorkers } from './verbs/workers.ts'
 import { addCancel } from './verbs/cancel.ts'
+import { addCompletion } from './verbs/completion.ts'
 import { addDb } from './verbs/db.ts'
 import { addDev } from './verbs/dev.ts'
 import { addDlq } from './verbs/dlq.ts'
@@ -51,7 +52,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   }
 }
 
-function createProgram(io: Io, onExit: (code: number) => void): Command {
+export function createProgram(io: Io, onExit: (code: number) => void): Command {
   const program = new Command('tappet')
     .description('Runs functions on HTTP requests, row changes, uploads, cron ticks and queue messages.')
     .version(VERSION, '-V, --version')
@@ -83,7 +84,7 @@ function createProgram(io: Io, onExit: (code: number) => void): Command {
   program.commandsGroup('Fix')
   for (const add of [addReplay, addCancel, addBulk, addDoctor]) add(program, verb)
   program.commandsGroup('Admin')
-  for (const add of [addKeys, addAudit]) add(program, verb)
+  for (const add of [addKeys, addAudit, addCompletion]) add(program, verb)
   settle(program, io)
   return program
 }

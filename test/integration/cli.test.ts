@@ -78,6 +78,7 @@ describe('the command line', () => {
         ['db', 'grants'],
         ['doctor'],
         ['version'],
+        ['completion'],
         ['keys', 'create'],
         ['keys', 'list'],
         ['keys', 'revoke'],
