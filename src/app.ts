@@ -231,6 +231,7 @@ function startRetiring(
   const retire = async (signal: AbortSignal): Promise<void> => {
     await pause(Math.random() * 60_000, signal)
     if (signal.aborted) return
+    await store.sumUsage()
     const events = await store.retire({ runsMs: config.retentionMs, deadMs: config.deadRetentionMs })
     await audit.retire(config.deadRetentionMs)
     if (events > 0) logger.info({ events }, 'retired old events')

@@ -76,6 +76,18 @@ export const Event = z
   .describe('The event as CloudEvents 1.0, and what its kind has beside.')
   .meta({ id: 'Event' })
 
+const Meter = z
+  .strictObject({
+    durationMs: ms,
+    cpuMs: ms.nullable().describe('Where attempts overlapped in a process, its share.'),
+    peakKb: count.nullable().describe('Of the process, until then.'),
+    cold: z.boolean(),
+    bytesIn: count,
+    bytesOut: count,
+    memoryMb: count.describe('What the function may take.'),
+  })
+  .meta({ id: 'Meter' })
+
 export const Attempt = z
   .strictObject({
     lease: count,
@@ -86,6 +98,7 @@ export const Attempt = z
     startedAt: time,
     finishedAt: time,
     failure: Failure.nullable(),
+    meter: Meter.nullable().describe('Null where it was not measured.'),
   })
   .meta({ id: 'Attempt' })
 

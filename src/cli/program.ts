@@ -30,6 +30,7 @@ import { addSchedules } from './verbs/schedules.ts'
 import { addSend } from './verbs/send.ts'
 import { addStart } from './verbs/start.ts'
 import { addUpload } from './verbs/upload.ts'
+import { addUsage } from './verbs/usage.ts'
 import { addVersion } from './verbs/version.ts'
 
 /** Runs one command line. Resolves with what the process should end with; never rejects. */
@@ -80,7 +81,7 @@ export function createProgram(io: Io, onExit: (code: number) => void): Command {
   program.commandsGroup('Look')
   for (const add of [addStatus, addFunctions, addRuns, addEvents, addLogs, addDlq, addQueues])
     add(program, verb)
-  for (const add of [addSchedules, addWorkers, addDb, addVersion]) add(program, verb)
+  for (const add of [addSchedules, addWorkers, addUsage, addDb, addVersion]) add(program, verb)
   program.commandsGroup('Fix')
   for (const add of [addReplay, addCancel, addBulk, addDoctor]) add(program, verb)
   program.commandsGroup('Admin')

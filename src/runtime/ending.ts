@@ -3,7 +3,7 @@ import type { Exit } from './supervisor/protocol.ts'
 
 /** How a call to an instance came out. */
 export type Ending =
-  | { readonly kind: 'answered'; readonly ok: boolean; readonly payload: Buffer }
+  | { readonly kind: 'answered'; readonly ok: boolean; readonly payload: Buffer; readonly use?: unknown }
   /** The call's own fault, or the function's as a whole. */
   | { readonly kind: 'failed'; readonly failure: Failure }
   /** The process went away under it for no fault of its own. */

@@ -35,7 +35,7 @@ export const FRAME = {
 
   /** Header: `ok`. Payload: nothing, or a Failure. */
   ready: 64,
-  /** Header: `ok`. Payload: the result, or a Failure. */
+  /** Header: `ok`, and `use` of an invocation. Payload: the result, or a Failure. */
   answer: 65,
   /** Payload: one LogLine; without `runId` when no run can be told. */
   log: 66,

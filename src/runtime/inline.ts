@@ -1,12 +1,20 @@
 import type { FunctionDefinition } from '../define/define-function.ts'
 import { TappetError, toFailure } from '../errors.ts'
-import { decodeJson } from './frames.ts'
+import { decodeJson, encodeJson } from './frames.ts'
 import { admitEvent, type Answer, callHandler } from './handler/call.ts'
 import { createContext, noDatabase } from './handler/context.ts'
 import { createRunLog } from './handler/log-line.ts'
 import { DEFAULT_MAX_RESULT_BYTES } from './handler/result.ts'
 import { readVariables } from './handler/variables.ts'
-import type { FunctionRuntime, HostCalls, Invocation, LoadedFunction, LogLine, Settled } from './runtime.ts'
+import type {
+  FunctionRuntime,
+  HostCalls,
+  Invocation,
+  LoadedFunction,
+  LogLine,
+  Meter,
+  Settled,
+} from './runtime.ts'
 
 const ABORT_GRACE_MS = 1_000
 
@@ -41,11 +49,13 @@ export function createInlineRuntime(
   }
 
   return {
-    async run(fn, invocation, signal, onStart) {
+    async run(fn, invocation, signal, onStart, onMeter) {
       if (signal.aborted) return aborted(signal)
       onStart?.()
+      const startedAt = performance.now()
       try {
         const answer = await withinGrace(call(fn, invocation, signal), signal)
+        onMeter?.(meter(invocation, answer, performance.now() - startedAt))
         return signal.aborted || answer === null ? aborted(signal) : settledOf(answer)
       } catch (error) {
         return { ok: false, lost: false, failure: toFailure(error) }
@@ -73,6 +83,13 @@ async function withinGrace<T>(work: Promise<T>, signal: AbortSignal): Promise<T 
     clearTimeout(grace)
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+/** Nothing tells what a call takes of a process that is everybody's. */
+function meter({ event }: Invocation, answer: Answer | null, durationMs: number): Meter {
+  const bytesOut = answer?.ok ? answer.json.length : encodeJson(answer?.failure ?? null).length
+  const bytesIn = encodeJson(event).length
+  return { durationMs, cpuMs: null, peakKb: null, cold: false, bytesIn, bytesOut }
 }
 
 function settledOf(answer: Answer): Settled {

@@ -32,6 +32,8 @@ export interface Instance {
 
 export interface Call {
   readonly ended: Promise<Ending>
+  /** The process had not loaded the function yet when it came. */
+  readonly cold: boolean
   /** Aborts the function's signal. */
   cancel(reason: Failure): void
 }
@@ -120,16 +122,24 @@ export function startInstance(options: InstanceOptions): Instance {
     usable: () => usable && gone === null,
     lagMs: () => (loading || calls.size() === 0 ? 0 : probes.ms()),
     call(type, header, payload) {
-      if (gone) return { ended: Promise.resolve(lost(gone)), cancel: () => undefined }
+      if (gone) return lostCall(gone)
       const { id, ended } = calls.open()
       runner.send(type, id, header, payload)
       if (!loading) probes.probe()
-      return { ended, cancel: (reason) => runner.send(FRAME.cancel, id, {}, encodeJson(reason)) }
+      return { ended, cold: loading, cancel: (reason) => cancel(runner, id, reason) }
     },
     check(withinMs) {
       if (!gone) probes.ask(withinMs, () => void kill('blocked'))
     },
   }
+}
+
+function lostCall(gone: Ending): Call {
+  return { ended: Promise.resolve(lost(gone)), cold: false, cancel: () => undefined }
+}
+
+function cancel(runner: RunnerProcess, id: number, reason: Failure): void {
+  runner.send(FRAME.cancel, id, {}, encodeJson(reason))
 }
 
 async function replyTo(frame: Frame, runner: RunnerProcess, { onCall }: InstanceOptions): Promise<void> {
@@ -138,7 +148,7 @@ async function replyTo(frame: Frame, runner: RunnerProcess, { onCall }: Instance
 }
 
 function toEnding({ header, payload }: Frame): Ending {
-  return { kind: 'answered', ok: header.ok === true, payload }
+  return { kind: 'answered', ok: header.ok === true, payload, use: header.use }
 }
 
 function startLoading(options: InstanceOptions, handlers: RunnerHandlers): RunnerProcess {

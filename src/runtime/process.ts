@@ -1,6 +1,7 @@
 import { CODES, type ErrorCode, type Failure, TappetError, toFailure } from '../errors.ts'
 import type { Envelope } from '../events/envelope.ts'
 import type { Logger } from '../lib/log.ts'
+import { ABORT_GRACE_MS, aborted, attempt } from './attempt.ts'
 import { type Booter, createBooter } from './boot.ts'
 import type { Ending } from './ending.ts'
 import { decodeJson, encodeJson, FRAME, MAX_FRAME_BYTES } from './frames.ts'
@@ -9,15 +10,7 @@ import { replyTo } from './host-replies.ts'
 import { type Instance, startInstance } from './instance.ts'
 import { maskedOutputs } from './masked.ts'
 import { createPool, type Pool } from './pool.ts'
-import type {
-  Admission,
-  FunctionRuntime,
-  HostCalls,
-  Invocation,
-  LoadedFunction,
-  LogLine,
-  Settled,
-} from './runtime.ts'
+import type { Admission, FunctionRuntime, HostCalls, LoadedFunction, LogLine } from './runtime.ts'
 import { stacksOf } from './stacks/stacks.ts'
 
 export interface ProcessRuntimeOptions {
@@ -46,10 +39,6 @@ export interface ProcessRuntimeOptions {
   readonly maxResultBytes?: number
 }
 
-/** How long a function may take to honour its signal. */
-const ABORT_GRACE_MS = 1_000
-/** An event loop that does not come round within this time is stuck. */
-const PING_MS = 250
 /** Longest that a check of an event may take, the start of the process included. */
 const ADMIT_MS = 5_000
 
@@ -92,12 +81,12 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
     use(fn, how, (instance) => checkEvent(instance, event, index, how.signal))
 
   return {
-    async run(fn, invocation, signal, onStart) {
+    async run(fn, invocation, signal, onStart, onMeter) {
       try {
         const how = { alone: invocation.alone, signal }
         const settled = await use(fn, how, (instance) => {
           onStart?.()
-          return attempt(instance, invocation, signal)
+          return attempt(instance, invocation, signal, onMeter)
         })
         return (
           settled ??
@@ -164,45 +153,6 @@ function openInstance(options: ProcessRuntimeOptions, booter: Booter, fn: Loaded
     ...maskedOutputs(fn, environment, { ...options, stacks }),
     onCall: (frame) => replyTo(frame, options.host, fn.id),
   })
-}
-
-/** One attempt in an instance. What comes after the abort, or does not come, is the abort's doing. */
-export async function attempt(
-  instance: Instance,
-  invocation: Invocation,
-  signal: AbortSignal,
-): Promise<Settled> {
-  const { event, runId, attempt: number, maxAttempts, trigger, trace } = invocation
-  const call = instance.call(
-    FRAME.invoke,
-    { runId, attempt: number, maxAttempts, trigger, trace },
-    encodeJson(event),
-  )
-  let grace: NodeJS.Timeout | undefined
-  const onAbort = (): void => {
-    call.cancel(toFailure(signal.reason))
-    // In a process that does nothing more, any of the calls may be to blame: each is tried again by itself.
-    instance.check(PING_MS)
-    grace = setTimeout(() => void instance.kill('timeout'), ABORT_GRACE_MS)
-  }
-  if (signal.aborted) onAbort()
-  else signal.addEventListener('abort', onAbort, { once: true })
-  const ending = await call.ended
-  clearTimeout(grace)
-  signal.removeEventListener('abort', onAbort)
-  await instance.log.settled()
-  return signal.aborted && ending.kind !== 'blocked' ? aborted(signal) : settledOf(ending, instance)
-}
-
-async function settledOf(ending: Ending, { stacks, mask }: Instance): Promise<Settled> {
-  if (ending.kind === 'answered' && ending.ok) return { ok: true, result: decodeJson(ending.payload) }
-  const lost = ending.kind === 'lost' || ending.kind === 'blocked'
-  const failure = ending.kind === 'answered' ? (decodeJson(ending.payload) as Failure) : ending.failure
-  return { ok: false, lost, failure: mask.json(await stacks.failure(failure)) }
-}
-
-function aborted(signal: AbortSignal): Settled {
-  return { ok: false, lost: false, failure: toFailure(signal.reason) }
 }
 
 /** Null when there was no answer before the deadline. */

@@ -105,6 +105,22 @@ export type Settled =
   /** The process died of something else (another call, a shutdown). Not this run's fault, so no attempt is used. */
   | { readonly ok: false; readonly failure: Failure; readonly lost: true }
 
+/** What one attempt took. */
+export interface Meter {
+  /** From the call to its answer, within the process; the start of the function's code included where it is cold. */
+  readonly durationMs: number
+  /** CPU time: where calls overlapped in the process, its share. Null where the process could not say. */
+  readonly cpuMs: number | null
+  /** Most memory that the process had taken until then, in KiB, whatever for. Null where it could not say. */
+  readonly peakKb: number | null
+  /** The process had not loaded the function yet when the call came. */
+  readonly cold: boolean
+  /** Of the event, as JSON. */
+  readonly bytesIn: number
+  /** Of the result or the failure, as JSON. */
+  readonly bytesOut: number
+}
+
 /** Whether a function takes an event, and under which idempotency and ordering keys. */
 export type Admission =
   | { readonly ok: true; readonly key: string | null; readonly orderingKey: string | null }
@@ -141,9 +157,16 @@ export interface HostFile {
 export interface FunctionRuntime {
   /**
    * Runs one attempt. Never rejects. When `signal` aborts, the function's own signal does; a second later it is
-   * killed. Settles with the abort's reason then. Calls `onStart` when it no longer waits for a place.
+   * killed. Settles with the abort's reason then. Calls `onStart` when it no longer waits for a place, and `onMeter`
+   * before it settles, if it had one.
    */
-  run(fn: LoadedFunction, invocation: Invocation, signal: AbortSignal, onStart?: () => void): Promise<Settled>
+  run(
+    fn: LoadedFunction,
+    invocation: Invocation,
+    signal: AbortSignal,
+    onStart?: () => void,
+    onMeter?: (meter: Meter) => void,
+  ): Promise<Settled>
   /** Checks an event against the schemas of trigger `index` and computes its keys. */
   admit(fn: LoadedFunction, event: Envelope, index: number): Promise<Admission>
   /** Lets go of processes of versions that are not in `functions`, once their calls are done. */

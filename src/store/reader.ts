@@ -133,18 +133,6 @@ export interface ListedFile {
   readonly announcedAt: Date | null
 }
 
-/** What a function's runs took that began on one day. */
-export interface Usage {
-  /** UTC, `2026-11-26`. */
-  readonly day: string
-  readonly functionId: string
-  readonly runs: number
-  readonly attempts: number
-  readonly failed: number
-  readonly busyMs: number
-  readonly failedMs: number
-}
-
 /** A version of a function's code, as far as its newest 5,000 runs show. */
 export interface VersionSeen {
   readonly version: string
@@ -176,7 +164,6 @@ export interface Reader {
   /** As `runs`; where no index helps, 10,000 runs are looked through at a time. */
   searchRuns(page: Page): Promise<Found<ListedRun>>
   searchEvents(page: Page): Promise<Found<ListedEvent>>
-  usage(days: number): Promise<readonly Usage[]>
   files(page: {
     readonly prefix: string
     readonly limit: number

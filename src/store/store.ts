@@ -3,6 +3,7 @@ import type { Envelope } from '../events/envelope.ts'
 import type { Job } from '../queue/queue.ts'
 import type { LogLine } from '../runtime/runtime.ts'
 import type { RunState } from './run-state.ts'
+import type { Metered, Usage } from './usage.ts'
 
 /** A run to be made, with its event. */
 export interface NewRun {
@@ -73,7 +74,10 @@ export interface Finish {
   /** Version of the function's code. */
   readonly version: string
   readonly durationMs: number
+  readonly meter?: Metered | null
 }
+
+export type { Metered }
 
 export interface Run {
   readonly id: string
@@ -106,6 +110,8 @@ export interface Attempt {
   readonly startedAt: Date
   readonly finishedAt: Date
   readonly failure: Failure | null
+  /** Null where it was not measured. */
+  readonly meter: Metered | null
 }
 
 export interface RunFilter {
@@ -226,6 +232,10 @@ export interface Store {
   /** Answers runs that wait, the first 500, to be put on the queue at once; the sweep finds the others. */
   resume(functionId: string): Promise<readonly Job[]>
   paused(): Promise<readonly Pause[]>
+  /** What functions took in the last `days` days, today included, by the day (UTC) on which attempts ended. */
+  usage(days: number): Promise<readonly Usage[]>
+  /** Sums up the days that are over, so that they outlive their attempts. Answers how many sums were new. Before `retire`. */
+  sumUsage(): Promise<number>
   /** Removes what is older than the retention, in small batches. Answers how many events went. */
   retire(retention: Retention): Promise<number>
 

@@ -2,8 +2,8 @@ import { explain, type ErrorCode, TappetError, toFailure } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { pause } from '../lib/service.ts'
 import type { Job } from '../queue/queue.ts'
-import type { FunctionRuntime, LoadedFunction, Settled } from '../runtime/runtime.ts'
-import type { Claim, Finish, Outcome, Store } from '../store/store.ts'
+import type { FunctionRuntime, LoadedFunction, Meter, Settled } from '../runtime/runtime.ts'
+import type { Claim, Finish, Metered, Outcome, Store } from '../store/store.ts'
 import { NO_TRACING, type Tracing } from '../tracing/tracing.ts'
 import { decide } from './retry.ts'
 
@@ -33,11 +33,21 @@ export async function runAttempt(fn: LoadedFunction, job: Job, deps: AttemptDeps
   const held = deps.hold(claim)
   const started = performance.now()
   try {
-    const settled = await runWithDeadline(fn, claim, held.signal, deps)
+    const { settled, meter } = await runWithDeadline(fn, claim, held.signal, deps)
     const outcome = decide(settled, claim, fn.retry, deps.random())
     const { runId, functionId, lease, attempt, order } = claim
     const durationMs = performance.now() - started
-    const finish = { runId, functionId, lease, attempt, order, outcome, version: fn.version, durationMs }
+    const finish = {
+      runId,
+      functionId,
+      lease,
+      attempt,
+      order,
+      outcome,
+      version: fn.version,
+      durationMs,
+      meter,
+    }
     const ended = await writeDown(finish, held.signal, deps)
     tell(deps.logger, claim, outcome, durationMs, ended)
     return ended ? aftermath(claim, outcome) : { kind: 'none' }
@@ -52,22 +62,27 @@ async function runWithDeadline(
   claim: Claim,
   stop: AbortSignal,
   { runtime, tracing = NO_TRACING }: AttemptDeps,
-): Promise<Settled> {
+): Promise<{ readonly settled: Settled; readonly meter: Metered | null }> {
   const deadline = new AbortController()
   let timer: NodeJS.Timeout | undefined
+  let meter: Metered | null = null
   const onStart = (): void => {
     timer = setTimeout(() => deadline.abort(tooLate(fn)), fn.timeoutMs)
+  }
+  const onMeter = (taken: Meter): void => {
+    meter = { ...taken, memoryMb: fn.memoryMb }
   }
   const { runId, attempt, maxAttempts, event, trigger, losses } = claim
   try {
     const signal = AbortSignal.any([deadline.signal, stop])
-    return await tracing.run({ functionId: fn.id, runId, attempt, event }, (trace) => {
+    const settled = await tracing.run({ functionId: fn.id, runId, attempt, event }, (trace) => {
       const invocation = { runId, attempt, maxAttempts, event, trigger, alone: losses > 0, trace }
-      return runtime.run(fn, invocation, signal, onStart)
+      return runtime.run(fn, invocation, signal, onStart, onMeter)
     })
+    return { settled, meter }
   } catch (error) {
     // The port says that it never rejects: a bug of ours must not cost the author an attempt.
-    return { ok: false, lost: true, failure: toFailure(error) }
+    return { settled: { ok: false, lost: true, failure: toFailure(error) }, meter }
   } finally {
     clearTimeout(timer)
   }

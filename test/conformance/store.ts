@@ -5,6 +5,7 @@ import { type Failure, toFailure } from '../../src/errors.ts'
 import { newId } from '../../src/lib/id.ts'
 import type { Job } from '../../src/queue/queue.ts'
 import type { Claim, Outcome, Store } from '../../src/store/store.ts'
+import type { Metered } from '../../src/store/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { makeEnvelope, makeEvent, makeRun } from '../support/make.ts'
 import { keepsOrder } from './order.ts'
@@ -177,6 +178,56 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
           [attempt?.number, attempt?.outcome, attempt?.version, attempt?.worker],
           [1, 'completed', 'v1', 'wrk_a'],
         )
+      })
+
+      it('keeps what an attempt took with it, and sums it up by function and day', async () => {
+        const took = (durationMs: number, more: Partial<Metered> = {}): Metered => ({
+          ...{
+            durationMs,
+            cpuMs: 1.5,
+            peakKb: 50_000,
+            cold: false,
+            bytesIn: 10,
+            bytesOut: 20,
+            memoryMb: 1_024,
+          },
+          ...more,
+        })
+        const ends: readonly (readonly [Outcome, Metered | null])[] = [
+          [{ kind: 'completed', result: 1 }, took(0.25, { cold: true, peakKb: 60_000 })],
+          [{ kind: 'retry', failure, delayMs: 60_000 }, took(1_500.5)],
+          [
+            { kind: 'dead', failure },
+            took(2, { cpuMs: null, peakKb: null, bytesOut: 2 ** 24, memoryMb: 512 }),
+          ],
+          [{ kind: 'released', failure }, took(9_000)],
+        ]
+        for (const [outcome, meter] of ends) {
+          const { runId, functionId, lease, attempt, order } = await claimed()
+          const rest = { outcome, version: 'v1', durationMs: 1, meter }
+          assert.ok(await store.finish({ runId, functionId, lease, attempt, order, ...rest }))
+          const [kept] = await store.attempts(runId)
+          assert.deepEqual(kept?.meter, meter)
+        }
+        const [sum, ...others] = await store.usage(1)
+        assert.deepEqual(others, [])
+        assert.match(sum?.day ?? '', /^\d{4}-\d\d-\d\d$/)
+        const { gbSeconds = 0, ...exact } = sum ?? {}
+        assert.equal(gbSeconds.toFixed(9), (1.502 + 0.001).toFixed(9))
+        assert.deepEqual(exact, {
+          ...{ day: sum?.day, functionId: 'orders/place', runs: 3, attempts: 3, failed: 2, cold: 1 },
+          ...{ busyMs: 1_502.75, failedMs: 1_502.5, billedMs: 1 + 1_501 + 2 },
+          ...{ cpuMs: 3, peakKb: 60_000, bytesIn: 30, bytesOut: 40 + 2 ** 24 },
+        })
+        assert.equal(await store.sumUsage(), 0, 'the day is not over')
+      })
+
+      it('has no measure of an attempt that was lost or that nobody measured', async () => {
+        const claim = await claimed()
+        await finish(claim, { kind: 'completed', result: 1 })
+        assert.equal((await store.attempts(claim.runId))[0]?.meter, null)
+        const [sum] = await store.usage(1)
+        assert.deepEqual([sum?.attempts, sum?.gbSeconds, sum?.billedMs], [1, 0, sum?.billedMs])
       })
 
       it('brings a retry back when it is due, with the next attempt', async () => {

@@ -93,6 +93,10 @@ describe('a project made by `tappet init`, steered by the command line', () => {
     assert.match(text, /^queue +postgres/m)
     const { stdout } = await tappet('status', '-o', 'env')
     assert.equal(stdout, `export TAPPET_URL=${app.url}\nexport TAPPET_PID=${app.child.pid}\n`)
+    assert.match(
+      (await tappet('usage', '--since', '1d')).stdout,
+      /^FUNCTION +CALLS +.*\n(.*\n)*WOULD HAVE COST +USD\nAWS Lambda +/,
+    )
     assert.match((await tappet('workers')).stdout, new RegExp(`^WORKER.*\n.* ${app.child.pid} +\\d+ `))
   })
 

@@ -84,7 +84,7 @@ describe('the command line', () => {
         ['keys', 'revoke'],
       ],
       ...[
-        ...[['init'], ['new'], ['status'], ['logs'], ['workers'], ['audit']],
+        ...[['init'], ['new'], ['status'], ['logs'], ['workers'], ['usage'], ['audit']],
         ...[
           ['events', 'list'],
           ['events', 'show'],

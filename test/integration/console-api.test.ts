@@ -169,10 +169,14 @@ describe('what the dashboard asks', () => {
   })
 
   it('tells what functions used, day by day', async () => {
-    const { usage } = await get('/usage?days=2')
+    const { usage, costs, pricesReadOn } = await get('/usage?days=2')
     const mail = usage.find((each: { functionId: string }) => each.functionId === 'mail/send')
     assert.ok(mail.runs >= 4 && mail.attempts >= mail.runs && mail.failed >= 2 && mail.busyMs > 0)
-    assert.equal((await admin.request(`${API}/usage?days=91`)).status, 422)
+    assert.ok(mail.billedMs >= mail.attempts && mail.gbSeconds > 0 && mail.bytesIn > 0, JSON.stringify(mail))
+    assert.match(pricesReadOn, /^\d{4}-\d\d-\d\d$/)
+    assert.equal(costs.length, 5)
+    for (const { usd } of costs.slice(2)) assert.ok(usd > 0, JSON.stringify(costs))
+    assert.equal((await admin.request(`${API}/usage?days=401`)).status, 422)
   })
 
   it('lists stored files', async () => {

@@ -6,6 +6,7 @@ import { silentLogger } from '../../src/lib/log.ts'
 import { migrate, pendingMigrations } from '../../src/store/migrate.ts'
 import { createPool } from '../../src/store/postgres/pool.ts'
 import { createPostgresStore } from '../../src/store/postgres/store.ts'
+import type { Job } from '../../src/queue/queue.ts'
 import { mayMove, RUN_STATES } from '../../src/store/run-state.ts'
 import type { Claim } from '../../src/store/store.ts'
 import { conformsToStore } from '../conformance/store.ts'
@@ -27,7 +28,7 @@ describe('the Postgres store', () => {
     await database.drop()
   })
 
-  const TABLES = 'events, event_aliases, runs, attempts, logs, workers, schedules, files, paused'
+  const TABLES = 'events, event_aliases, runs, attempts, logs, workers, schedules, files, paused, usage'
 
   const makeStore = async () => {
     await client.query(
@@ -44,6 +45,47 @@ describe('the Postgres store', () => {
     it('migrates once, and knows what is pending', async () => {
       assert.deepEqual(await pendingMigrations(client, 'ledger'), [])
       assert.deepEqual((await migrate(client, 'ledger')).applied, [])
+    })
+
+    it('keeps the sums of days that are over when their attempts are retired, and sums up each day once', async () => {
+      const store = await makeStore()
+      const ended = async (ago: string, durationMs: number): Promise<void> => {
+        const { jobs } = await store.accept(makeEvent())
+        const claim = (await store.claim(jobs[0] as Job, 'wrk_a')) as Claim
+        const { runId, functionId, lease, attempt, order } = claim
+        const measured = { cpuMs: 1, peakKb: 1, cold: true, bytesIn: 1, bytesOut: 1, memoryMb: 512 }
+        await store.finish({
+          ...{ runId, functionId, lease, attempt, order, version: 'v', durationMs },
+          outcome: { kind: 'completed', result: null },
+          meter: { durationMs, ...measured },
+        })
+        const past = `(date_trunc('day', now() at time zone 'UTC') at time zone 'UTC') - interval '${ago}'`
+        await client.query(`update tappet.attempts set finished_at = ${past} where run = $1`, [runId])
+        await client.query(`update tappet.runs set finished_at = ${past} where id = $1`, [runId])
+        await client.query(
+          `update tappet.events set received_at = ${past} where id = (select event from tappet.runs where id = $1)`,
+          [runId],
+        )
+      }
+      await ended('1 ms', 10)
+      await ended('1 day', 20)
+      await ended('20 days', 30)
+      await ended('-1 ms', 40)
+      const before = await store.usage(30)
+      assert.deepEqual(
+        before.map(({ billedMs }) => billedMs),
+        [40, 30, 30],
+      )
+      assert.equal(await store.sumUsage(), 2)
+      assert.deepEqual(await store.usage(30), before, 'the same, from the sums')
+      assert.equal(await store.retire({ runsMs: 86_400_000 * 5, deadMs: 86_400_000 * 30 }), 1)
+      assert.equal(await store.sumUsage(), 0)
+      assert.deepEqual(await store.usage(30), before)
+      assert.deepEqual(
+        (await store.usage(1)).map(({ billedMs }) => billedMs),
+        [40],
+      )
+      await store.close()
     })
 
     it('refuses exactly the moves that the table of states refuses', async () => {

@@ -84,7 +84,8 @@ export function startHttpInstance(options: HttpInstanceOptions): Instance {
     lagMs: () => 0,
     check: () => undefined,
     call(_type, given, event) {
-      if (gone) return { ended: Promise.resolve(lost(gone)), cancel: () => undefined }
+      if (gone) return { ended: Promise.resolve(lost(gone)), cold: false, cancel: () => undefined }
+      const cold = !serving.isReady()
       const header = given as CallHeader
       const { id, ended } = calls.open()
       const stop = new AbortController()
@@ -97,7 +98,7 @@ export function startHttpInstance(options: HttpInstanceOptions): Instance {
         stop.abort()
         calls.settle(id, unanswered(options))
       }
-      return { ended, cancel }
+      return { ended, cold, cancel }
     },
     async end() {
       usable = false

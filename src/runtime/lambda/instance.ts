@@ -80,10 +80,11 @@ export function startLambdaInstance(options: LambdaInstanceOptions): Instance {
     lagMs: () => 0,
     check: () => undefined,
     call(_type, header, event) {
-      if (gone) return { ended: Promise.resolve(lost(gone)), cancel: () => undefined }
+      if (gone) return { ended: Promise.resolve(lost(gone)), cold: false, cancel: () => undefined }
+      const cold = !desk.hasAsked()
       const { id, ended } = calls.open()
       desk.put({ id, ...turnOf(header as CallHeader, event, options) })
-      return { ended, cancel: terminate }
+      return { ended, cold, cancel: terminate }
     },
     async end() {
       terminate()

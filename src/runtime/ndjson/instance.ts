@@ -72,11 +72,12 @@ export function startNdjsonInstance(options: NdjsonInstanceOptions): Instance {
     usable: () => usable && gone === null,
     lagMs: () => 0,
     call(_type, header, payload) {
-      if (gone) return { ended: Promise.resolve(lost(gone)), cancel: () => undefined }
+      if (gone) return { ended: Promise.resolve(lost(gone)), cold: false, cancel: () => undefined }
+      const cold = !gate.isOpen()
       const { id, ended } = calls.open()
       talk.open(id, header as CallHeader)
       gate.write(invokeLine(id, header, payload))
-      return { ended, cancel: (reason) => send({ type: 'cancel', id, reason }) }
+      return { ended, cold, cancel: (reason) => send({ type: 'cancel', id, reason }) }
     },
     check(withinMs) {
       // Alone, it is to blame in any case.

@@ -2,12 +2,12 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TappetError, toFailure } from '../../errors.ts'
 import type { Logger } from '../../lib/log.ts'
+import { attempt } from '../attempt.ts'
 import { DEFAULT_MAX_RESULT_BYTES } from '../handler/result.ts'
 import type { Instance } from '../instance.ts'
 import { maskedOutputs } from '../masked.ts'
 import { parentGuard } from '../own-programs.ts'
 import { createPool, type Pool } from '../pool.ts'
-import { attempt } from '../process.ts'
 import type { FunctionRuntime, HostCalls, HttpTarget, LoadedFunction, LogLine, Settled } from '../runtime.ts'
 import { type Child, startChild } from './child.ts'
 import { type ChildHandlers, startNdjsonInstance } from './instance.ts'
@@ -64,13 +64,13 @@ export function createNdjsonRuntime(options: NdjsonRuntimeOptions): FunctionRunt
   }
 
   return {
-    async run(fn, invocation, signal, onStart) {
+    async run(fn, invocation, signal, onStart, onMeter) {
       try {
         await guarded
         const how = { alone: invocation.alone, signal }
         const work = (instance: Instance): Promise<Settled> => {
           onStart?.()
-          return attempt(instance, invocation, signal)
+          return attempt(instance, invocation, signal, onMeter)
         }
         const settled = closing ? null : await poolOf(fn).use(how, work)
         if (settled) return settled

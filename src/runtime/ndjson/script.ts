@@ -49,7 +49,7 @@ export function openScript(options: ScriptOptions): Instance {
         leave()
         return ending
       })
-      return { ended, cancel: () => running.terminate() }
+      return { ended, cold: true, cancel: () => running.terminate() }
     },
   }
 }

@@ -8,7 +8,9 @@ import { createContext } from '../handler/context.ts'
 import { failureOf, toError } from '../handler/failure.ts'
 import { createRunLog, type RunLog } from '../handler/log-line.ts'
 import type { HostCalls, Invocation } from '../runtime.ts'
+import type { Use } from '../meter.ts'
 import type { Channel } from './channel.ts'
+import { type CpuShare, createCpuShare } from './cpu-share.ts'
 import type { Database } from './database.ts'
 import { createLeftOpen } from './left-open.ts'
 import { captureOutput } from './output.ts'
@@ -41,6 +43,8 @@ interface Call {
   readonly id: number
   readonly log: RunLog
   readonly abort: AbortController
+  /** When it came, in ms and in CPU time. */
+  readonly came: { readonly atMs: number; readonly cpu: number }
   answered: boolean
 }
 
@@ -49,6 +53,7 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
   const current = new AsyncLocalStorage<Call>()
   const open = new Map<number, Call>()
   const output = captureOutput(() => current.getStore()?.log)
+  const cpu = createCpuShare()
   const leftOpen = createLeftOpen(() => current.getStore())
 
   const answer = (call: Call, result: Answer): void => {
@@ -57,7 +62,7 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
     output.flush(call.log)
     open.delete(call.id)
     const payload = result.ok ? result.json : encodeJson(shortenStack(result.failure))
-    channel.send(FRAME.answer, call.id, { ok: result.ok }, payload)
+    channel.send(FRAME.answer, call.id, { ok: result.ok, use: useOf(call.came, cpu) }, payload)
   }
 
   const run = async (frame: Frame, loading: Promise<Loaded>, call: Call): Promise<Answer> => {
@@ -82,7 +87,7 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
 
   return {
     async invoke(frame, loading) {
-      const call = openCall(frame, channel)
+      const call = openCall(frame, channel, { atMs: performance.now(), cpu: cpu.begin() })
       open.set(call.id, call)
       const findLeftOpen = leftOpen.watch(call, () => open.size === 1)
       const result = await current.run(call, () => run(frame, loading, call)).catch(toAnswer)
@@ -133,11 +138,21 @@ function createCodeKeeper(isIdle: () => boolean): (loading: Promise<Loaded>) => 
   }
 }
 
-function openCall({ id, header }: Frame, channel: Channel): Call {
+function useOf({ atMs, cpu: began }: Call['came'], cpu: CpuShare): Use {
+  const ms = performance.now() - atMs
+  return [toUs(ms), toUs(cpu.end(began)), process.resourceUsage().maxRSS]
+}
+
+/** Ms to the microsecond: more is noise. */
+function toUs(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000
+}
+
+function openCall({ id, header }: Frame, channel: Channel, came: Call['came']): Call {
   const log = createRunLog(header as unknown as Invocation, (line) =>
     channel.sendNow(FRAME.log, id, {}, encodeJson(line)),
   )
-  return { id, log, abort: new AbortController(), answered: false }
+  return { id, log, came, abort: new AbortController(), answered: false }
 }
 
 function toAnswer(error: unknown): Answer {

@@ -14,10 +14,11 @@ export function leaseMethods(state: State): LeaseMethods {
 
   return {
     claim: async (job, workerId) => claim(state, job, workerId),
-    async finish({ runId, lease, outcome, version }) {
+    async finish({ runId, lease, outcome, version, meter = null }) {
       const run = state.runs.get(runId)
       if (run?.lease !== lease || run.state !== 'running') return false
-      record(state, run, outcome.kind, { version, failure: 'failure' in outcome ? outcome.failure : null })
+      const failure = 'failure' in outcome ? outcome.failure : null
+      record(state, run, outcome.kind, { version, failure, meter })
       end(run, outcome, state.now())
       if (isFinal(run.state)) {
         releaseNext(state, run)

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Job } from '../../queue/queue.ts'
 import type { LogLine } from '../../runtime/runtime.ts'
 import { mayMove, type RunState } from '../run-state.ts'
+import type { Usage } from '../usage.ts'
 import type { Attempt, NewEvent, Pause, Run, WorkerInfo } from '../store.ts'
 
 export interface MemoryRun extends Mutable<Run> {
@@ -36,6 +37,8 @@ export interface State {
   readonly workers: Map<string, WorkerInfo>
   readonly finished: EventEmitter
   readonly lastPlace: { value: number }
+  /** Sums of days that are over, by day and function. */
+  readonly usage: Map<string, Usage>
 }
 
 export function createState(now: () => Date): State {
@@ -52,6 +55,7 @@ export function createState(now: () => Date): State {
     workers: new Map(),
     finished: new EventEmitter().setMaxListeners(0),
     lastPlace: { value: 0 },
+    usage: new Map(),
   }
 }
 
@@ -106,7 +110,17 @@ export function record(
   const { lease, attempt: number, worker, startedAt } = run
   const at = state.now()
   const times = { startedAt: startedAt ?? at, finishedAt: at }
-  const attempt = { lease, number, outcome, worker, version: null, failure: null, ...times, ...more }
+  const attempt = {
+    lease,
+    number,
+    outcome,
+    worker,
+    version: null,
+    failure: null,
+    meter: null,
+    ...times,
+    ...more,
+  }
   state.attempts.set(run.id, [...(state.attempts.get(run.id) ?? []), attempt])
 }
 

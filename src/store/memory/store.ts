@@ -4,6 +4,7 @@ import { accept } from './accept.ts'
 import { leaseMethods } from './lease.ts'
 import { allRuns, createState, type MemoryRun, type State } from './state.ts'
 import { sweepMethods } from './sweep.ts'
+import { usageMethods } from './usage.ts'
 
 /** The ledger in memory: held to the same conformance suite as Postgres, gone with the process. For tests. */
 export function createMemoryStore(now: () => Date = () => new Date()): Store {
@@ -13,6 +14,7 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
     ...leaseMethods(state),
     ...sweepMethods(state),
     ...readMethods(state),
+    ...usageMethods(state),
     async appendLogs(lines) {
       state.logs.push(...lines)
     },

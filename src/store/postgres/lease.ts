@@ -1,6 +1,6 @@
 import type { Pool, PoolClient, QueryResultRow } from 'pg'
 import type { Job } from '../../queue/queue.ts'
-import type { Claim, Finish, Lease, Neighbour, WorkerInfo } from '../store.ts'
+import type { Claim, Finish, Lease, Metered, Neighbour, WorkerInfo } from '../store.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { isCrash } from '../run-state.ts'
 import { inOrder, type Order, release } from './order.ts'
@@ -53,8 +53,8 @@ export async function claimAll(
 const FINISH = `
   with outcome as (
     select * from unnest($1::text[], $2::int[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::boolean[],
-                         $9::text[], $10::boolean[])
-      as o(id, lease, kind, delay_ms, result, failure, version, loss, fingerprint, crash)
+                         $9::text[], $10::boolean[], $11::text[])
+      as o(id, lease, kind, delay_ms, result, failure, version, loss, fingerprint, crash, meter)
   ), held as (
     select r.id, r.worker from tappet.runs r join outcome o on o.id = r.id
      where r.lease = o.lease and r.state = 'running' order by r.id for update of r
@@ -70,10 +70,12 @@ const FINISH = `
            worker = null, result = o.result::json, failure = o.failure::json, fingerprint = o.fingerprint
       from outcome o join held h on h.id = o.id where o.id = r.id
     returning r.id, o.lease, o.kind, o.failure, o.version, o.fingerprint, h.worker, r.started_at,
-              r.attempt + (o.kind = 'released')::int as number
+              r.attempt + (o.kind = 'released')::int as number, o.meter::real[] as m
   ), recorded as (
-    insert into tappet.attempts (run, lease, number, outcome, worker, version, started_at, failure, fingerprint)
-    select id, lease, number, kind, worker, version, started_at, failure::json, fingerprint from ended
+    insert into tappet.attempts (run, lease, number, outcome, worker, version, started_at, failure, fingerprint,
+           duration_ms, cpu_ms, peak_kb, cold, bytes_in, bytes_out, memory_mb)
+    select id, lease, number, kind, worker, version, started_at, failure::json, fingerprint,
+           m[1], m[2], m[3], m[4] = 1, m[5], m[6], m[7] from ended
   )
   select id from ended`
 
@@ -93,9 +95,15 @@ export async function finishAll(pool: Pool | PoolClient, finishes: readonly Fini
       outcome.kind === 'retry' || outcome.kind === 'dead' ? fingerprintOf(outcome.failure) : null,
     ),
     finishes.map(({ outcome }) => isCrash(outcome)),
+    finishes.map(({ meter }) => (meter ? toArray(meter) : null)),
   ])
   const ended = new Set(rows.map(({ id }) => id))
   return finishes.map(({ runId }) => ended.has(runId))
+}
+
+/** All of it as one value: a further array of values costs each batch more than its columns cost the row. */
+function toArray({ durationMs, cpuMs, peakKb, cold, bytesIn, bytesOut, memoryMb }: Metered): string {
+  return `{${durationMs},${cpuMs},${peakKb},${cold ? 1 : 0},${bytesIn},${bytesOut},${memoryMb}}`
 }
 
 /** The same for runs that others may be held behind: these may start with the commit that ends them. */

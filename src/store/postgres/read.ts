@@ -3,7 +3,7 @@ import type { Failure } from '../../errors.ts'
 import type { Envelope } from '../../events/envelope.ts'
 import type { LogLine } from '../../runtime/runtime.ts'
 import type { RunState } from '../run-state.ts'
-import type { Attempt, Run, RunFilter } from '../store.ts'
+import type { Attempt, Metered, Run, RunFilter } from '../store.ts'
 import { query } from './pool.ts'
 import { type EventRow, RUN_COLUMNS, type RunRow, toEnvelope, toRun } from './rows.ts'
 
@@ -41,7 +41,8 @@ export async function event(
 }
 
 const ATTEMPTS = `
-  select lease, number, outcome, worker, version, started_at, finished_at, failure
+  select lease, number, outcome, worker, version, started_at, finished_at, failure, duration_ms, cpu_ms, peak_kb, cold,
+         bytes_in, bytes_out, memory_mb
     from tappet.attempts where run = $1 order by lease`
 
 interface AttemptRow {
@@ -53,15 +54,29 @@ interface AttemptRow {
   readonly started_at: Date
   readonly finished_at: Date
   readonly failure: Failure | null
+  readonly duration_ms: number | null
+  readonly cpu_ms: number | null
+  readonly peak_kb: number | null
+  readonly cold: boolean
+  readonly bytes_in: number
+  readonly bytes_out: number
+  readonly memory_mb: number
 }
 
 export async function attempts(pool: Pool, runId: string): Promise<Attempt[]> {
   const rows = await query<AttemptRow>(pool, 'attempts', ATTEMPTS, [runId])
-  return rows.map(({ started_at, finished_at, ...rest }) => ({
-    ...rest,
-    startedAt: started_at,
-    finishedAt: finished_at,
-  }))
+  return rows.map((row) => {
+    const { lease, number, outcome, worker, version, failure } = row
+    const times = { startedAt: row.started_at, finishedAt: row.finished_at }
+    return { lease, number, outcome, worker, version, failure, ...times, meter: toMeter(row) }
+  })
+}
+
+function toMeter(row: AttemptRow): Metered | null {
+  const { duration_ms: durationMs, cpu_ms: cpuMs, peak_kb: peakKb, cold } = row
+  if (durationMs === null) return null
+  const { bytes_in: bytesIn, bytes_out: bytesOut, memory_mb: memoryMb } = row
+  return { durationMs, cpuMs, peakKb, cold, bytesIn, bytesOut, memoryMb }
 }
 
 const APPEND_LOGS = `

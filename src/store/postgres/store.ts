@@ -14,6 +14,7 @@ import { isBadValue, query, toStoreError } from './pool.ts'
 import { pause, paused, resume } from './pause.ts'
 import * as read from './read.ts'
 import * as sweep from './sweep.ts'
+import { sumUsage, usage } from './usage.ts'
 
 const ACCEPT_DEADLINE_MS = 2_000
 const MAX_BATCH = 200
@@ -78,6 +79,8 @@ export function createPostgresStore(pool: Pool): Store {
     pause: (functionId, by) => pause(pool, functionId, by),
     resume: (functionId) => resume(pool, functionId),
     paused: () => paused(pool),
+    usage: (days) => usage(pool, days),
+    sumUsage: () => sumUsage(pool),
     retire: (retention) => sweep.retire(pool, retention),
 
     onFinished(listener) {

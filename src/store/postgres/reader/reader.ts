@@ -5,7 +5,7 @@ import { changedRuns } from './changes.ts'
 import { deadGroups, errorGroups } from './groups.ts'
 import { countUpTo, listEvents, listLogs, listRuns } from './lists.ts'
 import { searchCount, searchEvents, searchRuns } from './search.ts'
-import { files, usage } from './usage.ts'
+import { files } from './files.ts'
 import { functionStats, histogram, minutes, queues, versions, workers } from './stats.ts'
 
 /** What people ask the ledger in Postgres. The pool stays its owner's. */
@@ -17,7 +17,6 @@ export function createPostgresReader(pool: Pool): Reader {
     countAll: (filter, most) => countUpTo(pool, filter, most),
     searchRuns: (page) => searchRuns(pool, page),
     searchEvents: (page) => searchEvents(pool, page),
-    usage: (days) => usage(pool, days),
     files: (page) => files(pool, page),
     countRuns: (filter) => searchCount(pool, filter),
     events: (page) => listEvents(pool, page),
