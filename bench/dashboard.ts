@@ -4,7 +4,7 @@ import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import pg from 'pg'
 import { eventually } from '../test/support/eventually.ts'
-import { type Servers, startServers } from './servers.ts'
+import { type Servers, startServers } from './harness/servers.ts'
 
 const API = '/_tappet/api/v1'
 const KEY = 'tpt_the-key-of-the-benchmark'

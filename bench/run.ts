@@ -1,110 +1,70 @@
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { cpus } from 'node:os'
-import { bareBullmq } from './bare-bullmq.ts'
-import { startServers } from './servers.ts'
-import type { Side } from './side.ts'
-import { tappet } from './tappet.ts'
+import { cron } from './groups/cron.ts'
+import { http } from './groups/http.ts'
+import { rows } from './groups/rows.ts'
+import { throughput } from './groups/throughput.ts'
+import { uploads } from './groups/uploads.ts'
+import type { RunGroup } from './harness/group.ts'
+import { ensurePeers, ownVersion } from './harness/install.ts'
+import { describeMachine, writeReport } from './harness/report.ts'
+import { startServers } from './harness/servers.ts'
 
-interface Figures {
-  readonly perSecond: number
-  readonly p50: number
-  readonly p99: number
-}
+const GROUPS: Readonly<Record<string, RunGroup>> = { throughput, http, rows, uploads, cron }
+const OWN = ['bullmq', 'croner', 'ioredis', 'pg', 'fastify']
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    seconds: { type: 'string', default: '4' },
-    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string' },
+    rounds: { type: 'string' },
     only: { type: 'string', default: '' },
+    quick: { type: 'boolean', default: false },
   },
 })
-const SECONDS = Number(values.seconds)
-const ROUNDS = Number(values.rounds)
+const quick = values.quick
+const effort = {
+  quick,
+  seconds: Number(values.seconds ?? (quick ? 0.5 : 2)),
+  rounds: Number(values.rounds ?? (quick ? 1 : 5)),
+}
 
-/** Both sides in turn, on the same servers, so that a noisy machine is unfair to neither. */
-async function main(): Promise<void> {
+/** One group, or all in turn. A shakedown is shown only: its figures say nothing. */
+async function main(names: readonly string[]): Promise<void> {
+  const unknown = names.find((name) => !GROUPS[name])
+  if (unknown !== undefined) {
+    throw new Error(
+      `there is no group ${unknown}; there are ${Object.keys(GROUPS).join(', ')} runtime and dashboard`,
+    )
+  }
+  const peers = ensurePeers()
+  const own = Object.fromEntries(OWN.map((name) => [name, ownVersion(name)]))
+  for (const name of names) await run(name, { ...own, ...peers })
+}
+
+async function run(group: string, versions: Readonly<Record<string, string>>): Promise<void> {
   const servers = await startServers()
-  console.log(`node ${process.version}, ${cpus().length} cores, ${servers.description}`)
-  console.log(
-    `accepted → completed, no-op, 100-byte payload; ${ROUNDS} rounds of ${SECONDS} s a side, after a warm-up\n`,
-  )
-  const bare = await bareBullmq(servers.redisUrl)
-  const sides = [
-    bare,
-    await tappet({ ...servers, engine: 'redis', handOver: true }),
-    await tappet({ ...servers, engine: 'redis', handOver: false }),
-    await tappet({ ...servers, engine: 'postgres', handOver: false }),
-  ]
+  const machine = describeMachine()
+  const end = (): void => void servers.stop().finally(() => process.exit(130))
+  process.once('SIGINT', end).once('SIGTERM', end)
+  console.log(`${group}: ${machine.machine}, Node ${machine.node}, ${servers.description}\n`)
   try {
-    for (const inFlight of [1, 50]) await compare(sides, inFlight)
-    for (const side of sides) if (side.breakdown) printBreakdown(side)
+    const outcomes = (await GROUPS[group]?.(servers, effort)) ?? []
+    const command = ['npm run bench --', group, ...process.argv.slice(2).filter((arg) => arg !== group)].join(
+      ' ',
+    )
+    const report = { group, command, ...machine, servers: servers.description, versions, quick, outcomes }
+    if (!quick) await writeReport(report, join(import.meta.dirname, '..', 'docs', 'benchmarks'))
   } finally {
-    for (const side of sides) await side.close()
     await servers.stop()
   }
 }
 
-async function compare(sides: readonly Side[], inFlight: number): Promise<void> {
-  for (const side of sides) await measure(side, inFlight, 1)
-  const results = new Map<Side, Figures[]>(sides.map((side) => [side, []]))
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const side of sides) results.get(side)?.push(await measure(side, inFlight, SECONDS))
-    process.stderr.write(`\r${inFlight} in flight: round ${round + 1} of ${ROUNDS}`)
-  }
-  process.stderr.write('\r\u001b[K')
-  const [base] = sides
-  console.log(`${inFlight} in flight`.padEnd(28), '     /s   p50 ms   p99 ms   × bare (min–max)')
-  for (const side of sides) {
-    const own = results.get(side) ?? []
-    const ratios = own.map(({ perSecond }, i) => perSecond / (results.get(base as Side)?.[i]?.perSecond ?? 1))
-    const [rate, p50, p99] = (['perSecond', 'p50', 'p99'] as const).map((key) =>
-      median(own.map((figures) => figures[key])),
-    )
-    console.log(
-      side.name.padEnd(28),
-      String(Math.round(rate ?? 0)).padStart(7),
-      (p50 ?? 0).toFixed(2).padStart(8),
-      (p99 ?? 0).toFixed(2).padStart(8),
-      `  ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`,
-    )
-  }
-  console.log()
+if (positionals[0] === 'dashboard') {
+  await (await import('./dashboard.ts')).benchDashboard(Number(values.rounds ?? 5))
+} else if (positionals[0] === 'runtime') {
+  await (await import('./runtime.ts')).benchRuntime(Number(values.rounds ?? 5), values.only)
+} else {
+  await main(positionals.length > 0 ? positionals : Object.keys(GROUPS))
+  process.exit(0)
 }
-
-async function measure(side: Side, inFlight: number, seconds: number): Promise<Figures> {
-  const latencies: number[] = []
-  const started = performance.now()
-  const until = started + seconds * 1_000
-  const caller = async (): Promise<void> => {
-    while (performance.now() < until) {
-      const begun = performance.now()
-      await side.once()
-      latencies.push(performance.now() - begun)
-    }
-  }
-  await Promise.all(Array.from({ length: inFlight }, caller))
-  const sorted = latencies.toSorted((a, b) => a - b)
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
-  return {
-    perSecond: latencies.length / ((performance.now() - started) / 1_000),
-    p50: at(0.5),
-    p99: at(0.99),
-  }
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
-}
-
-function printBreakdown(side: Side): void {
-  const parts = Object.entries(side.breakdown?.() ?? {})
-  console.log(
-    `${side.name}: mean ms of one, by step: ${parts.map(([step, ms]) => `${step} ${ms.toFixed(2)}`).join(' · ')}`,
-  )
-}
-
-if (positionals[0] === 'dashboard') await (await import('./dashboard.ts')).benchDashboard(ROUNDS)
-else if (positionals[0] === 'runtime') await (await import('./runtime.ts')).benchRuntime(ROUNDS, values.only)
-else await main()
