@@ -150,9 +150,8 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   })
   const dispatcher = createDispatcher({ store, queue, logger })
   const broker = createBroker({ store, runtime, dispatcher, logger, tracing, findFunction: functions.find })
-  const { concurrency } = config
+  const { stateFolder, openMetrics, concurrency } = config
   const worker = createWorker({ store, queue, runtime, dispatcher, logger, tracing, concurrency })
-  const { stateFolder, openMetrics } = config
   const checks = () => runChecks({ ...adapters, store, queue, stateFolder, excess: database.excess })
   const subscriptions = () => functions.subscriptions('postgres') as readonly Subscription<PostgresTrigger>[]
   const stopAdmin = serveAdmin(database.pool, {

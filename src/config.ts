@@ -198,7 +198,7 @@ export function readConfig(environment: Environment = process.env, overrides: Co
     databaseUrl: variables.DATABASE_URL ?? null,
     redisUrl: variables.REDIS_URL ?? null,
     redisPrefix: variables.TAPPET_REDIS_PREFIX ?? null,
-    roles: variables.TAPPET_ROLES.includes('all') ? ROLES : (variables.TAPPET_ROLES as Role[]),
+    roles: rolesOf(variables.TAPPET_ROLES),
     concurrency: variables.TAPPET_CONCURRENCY,
     adminToken: variables.TAPPET_ADMIN_TOKEN ?? null,
     openMetrics: variables.TAPPET_METRICS === 'public',
@@ -214,6 +214,10 @@ export function readConfig(environment: Environment = process.env, overrides: Co
     variable,
   }
   return { ...read, ...overrides, root }
+}
+
+function rolesOf(names: readonly string[]): readonly Role[] {
+  return names.includes('all') ? ROLES : (names as Role[])
 }
 
 /** An empty variable means the same as one that is not set, as in every shell. */

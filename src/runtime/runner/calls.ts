@@ -71,12 +71,7 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
     const { signal } = call.abort
     const { write } = call.log
     const ctx = createContext({
-      functionId,
-      runId,
-      attempt,
-      maxAttempts,
-      trace,
-      signal,
+      ...{ functionId, runId, attempt, maxAttempts, trace, signal },
       ...{ env: await variables(), host, write },
       db: database.pool,
     })
