@@ -3,7 +3,7 @@
 import { createServer } from 'node:net'
 
 const path = process.env.BAD_INPUT_MONITOR
-if (path && process.argv[1]?.endsWith('main.js')) {
+if (path && process.argv[1]?.endsWith('tappet.js')) {
   const EVERY_MS = 5
   let last = performance.now()
   let lastCpu = process.cpuUsage()
