@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { HttpReply, HttpRequest, HttpServer } from '../api/server.ts'
@@ -18,7 +19,7 @@ const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
   "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-const FOLDER = join(import.meta.dirname, 'app')
+const FOLDER = fileURLToPath(new URL('./app', import.meta.url))
 
 interface Asset {
   readonly plain: Buffer
