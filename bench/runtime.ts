@@ -118,6 +118,15 @@ function figures(project: Project, catalog: Catalog): readonly Figure[] {
       round: async () => ({ ours: await coldOn('pid', 1)(), base: await coldOn('pid', 0)() }),
     },
     {
+      name: 'cold start on a spare, what a sandbox adds: against 6 ms',
+      ...{ unit: 'ms', goal: { atMost: 1 } },
+      round: async () => {
+        const confined = fn('pid', { isolation: 'sandbox' })
+        const [outside, inside] = [await coldOn('pid', 1)(), await coldStart(open, confined, 1)]
+        return { ours: Math.max(0.01, inside - outside), base: 6 }
+      },
+    },
+    {
       name: 'zod + pg + undici, spare, kept code: against unbundled',
       ...{ unit: 'ms', goal: { atMost: 0.4 } },
       round: async () => ({ ours: await coldOn('large', 1)(), base: await unbundled(root) }),
@@ -252,6 +261,7 @@ let versions = 0
 /** From the call of a version that no process runs yet to its result. */
 async function coldStart(open: Open, fn: LoadedFunction, spares: number): Promise<number> {
   const harness = open({ spares, idleMs: 600_000 })
+  harness.runtime.retain([fn])
   return within(harness, async (call) => {
     const fresh = (): LoadedFunction => ({ ...fn, version: `v${versions++}` })
     const times: number[] = []

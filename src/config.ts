@@ -4,8 +4,8 @@ import { parseEnv } from 'node:util'
 import * as z from 'zod'
 import { readAlerts } from './alerts/read-settings.ts'
 import type { AlertSettings } from './alerts/settings.ts'
+import { atLeast, duration, list, url } from './config-values.ts'
 import { TappetError } from './errors.ts'
-import { type Duration, toMs } from './lib/duration.ts'
 
 /** What one process may do. Every role may run any number of times. */
 export const ROLES = ['http', 'triggers', 'worker'] as const
@@ -37,6 +37,8 @@ export interface Config {
   readonly retentionMs: number
   readonly deadRetentionMs: number
   readonly durability: 'strict' | 'fast'
+  /** `sandbox`: all functions run in sandboxes, whatever they declare. */
+  readonly isolation: 'process' | 'sandbox'
   /** Names this project among others on one database. */
   readonly project: string
   /** Whom to tell when something is wrong; null: nobody. */
@@ -61,27 +63,6 @@ export interface ConfigOverrides {
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
-
-const duration = z.string().transform((text, ctx) => {
-  try {
-    return toMs(text as Duration)
-  } catch (error) {
-    ctx.addIssue({ code: 'custom', message: (error as Error).message })
-    return z.NEVER
-  }
-})
-
-const url = (...schemes: readonly string[]) =>
-  z
-    .string()
-    .refine((text) => schemes.some((scheme) => text.startsWith(`${scheme}://`)) && URL.canParse(text), {
-      message: `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
-    })
-
-const list = z.string().transform((text) => text.split(',').flatMap((part) => part.trim() || []))
-
-const atLeast = (ms: number, text: string) =>
-  duration.refine((given) => given >= ms, `must be at least ${text}`)
 
 const MIN_RETENTION_MS = 96 * 3_600_000
 
@@ -110,6 +91,7 @@ const Variables = z.object({
     .refine((ms) => ms >= 30 * 86_400_000, 'must be at least 30d')
     .default(90 * 86_400_000),
   TAPPET_DURABILITY: z.enum(['strict', 'fast']).default('strict'),
+  TAPPET_ISOLATION: z.enum(['process', 'sandbox']).default('process'),
   TAPPET_PROJECT: z
     .string()
     .regex(/^[\w-]{1,40}$/, 'must be 1 to 40 letters, digits, _ or -')
@@ -208,6 +190,7 @@ export function readConfig(environment: Environment = process.env, overrides: Co
     retentionMs: variables.TAPPET_RETENTION,
     deadRetentionMs: variables.TAPPET_DEAD_RETENTION,
     durability: variables.TAPPET_DURABILITY,
+    isolation: variables.TAPPET_ISOLATION,
     project: variables.TAPPET_PROJECT,
     alerts: readAlerts(variables),
     otel: variables.TAPPET_OTEL ?? null,

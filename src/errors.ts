@@ -41,6 +41,12 @@ export const CODES = {
     'Run `tappet migrate` with the URL of the installer, see `tappet db grants`.',
   ),
   TPT_DURABILITY: info('operator', false, 500, 'Turn fsync, full_page_writes and synchronous_commit on.'),
+  TPT_SANDBOX_UNAVAILABLE: info(
+    'operator',
+    false,
+    500,
+    'Install bubblewrap and permit user namespaces: `tappet doctor` says what is missing.',
+  ),
   TPT_FUNCTION_INVALID: info('author', false, 500, 'Correct the file and option that are named.'),
   TPT_FUNCTION_NOT_FOUND: info('author', true, 404, 'List what there is with `tappet functions`.'),
   TPT_ROUTE_NOT_FOUND: info('sender', false, 404, 'List the routes with `tappet functions`.'),

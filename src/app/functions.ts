@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { Config } from '../config.ts'
+import { TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRuntimeByLanguage } from '../runtime/by-language.ts'
 import { type Catalog, loadCatalog } from '../runtime/catalog.ts'
@@ -8,6 +9,7 @@ import { joinCatalogs, loadNdjsonCatalog } from '../runtime/ndjson/catalog.ts'
 import { createNdjsonRuntime } from '../runtime/ndjson/ndjson.ts'
 import { createVariablesCheck } from '../runtime/variables-check.ts'
 import { createProcessRuntime } from '../runtime/process.ts'
+import { sandboxProblem } from '../runtime/sandbox/bubblewrap.ts'
 import type { FunctionRuntime, HostCalls, LoadedFunction, LogLine } from '../runtime/runtime.ts'
 import type { Subscription } from '../triggers/trigger.ts'
 
@@ -47,6 +49,7 @@ export async function openFunctions({
     Object.fromEntries(
       names.flatMap((name) => (variable(name) === undefined ? [] : [[name, variable(name) ?? '']])),
     )
+  if (config.isolation === 'sandbox') await requireSandbox()
   const describe = createDescriber({ root, environment: pick(ALWAYS) })
   const environment = (fn: LoadedFunction) => pick([...ALWAYS, ...fn.env, ...fn.secrets])
   const serves = config.roles.includes('worker')
@@ -61,14 +64,15 @@ export async function openFunctions({
     root,
     baseEnvironment: pick(ALWAYS),
     databaseUrl: (fn) => (fn.database === null ? databaseUrl : (variable(fn.database) ?? '')),
+    sandboxesOnly: config.isolation === 'sandbox',
     spares: Math.min(MAX_SPARES, availableParallelism()),
   })
   const ndjson = createNdjsonRuntime(shared)
   const runtime = createRuntimeByLanguage({ node, ndjson, script: ndjson, lambda: ndjson, http: ndjson })
   const load = async (): Promise<Catalog> => {
     const found = joinCatalogs(
-      await loadCatalog({ root, buildDir: `${stateFolder}/build`, describe }),
-      await loadNdjsonCatalog({ root, path: variable('PATH') ?? '' }),
+      await loadCatalog({ root, buildDir: `${stateFolder}/build`, describe, isolation: config.isolation }),
+      await loadNdjsonCatalog({ root, path: variable('PATH') ?? '', isolation: config.isolation }),
     )
     // Others need none of a function's variables.
     return serves ? checkVariables(found) : found
@@ -89,6 +93,13 @@ export async function openFunctions({
       return catalog
     },
   }
+}
+
+/** @throws TappetError TPT_SANDBOX_UNAVAILABLE */
+async function requireSandbox(): Promise<void> {
+  const problem = await sandboxProblem()
+  if (problem !== null)
+    throw new TappetError('TPT_SANDBOX_UNAVAILABLE', `TAPPET_ISOLATION=sandbox: ${problem}`)
 }
 
 function index({ functions }: Catalog): Map<string, LoadedFunction> {

@@ -69,6 +69,13 @@ export interface FunctionOptions<On extends Triggers = Triggers, Env extends Var
    */
   readonly orderingKey?: (event: EventOf<On>) => string
   /**
+   * `sandbox`: its process sees no files but Node, libraries and a `/tmp` of its own, and no network; see docs/runtime.md.
+   * To be written as it stands, not computed. Where a sandbox cannot be had, the function is refused. Default `process`.
+   */
+  readonly isolation?: 'process' | 'sandbox'
+  /** In a sandbox, whether it may use the network, loopback included. Default false. */
+  readonly network?: boolean
+  /**
    * Environment variables that its process gets beside `NODE_ENV`, `TZ`, `LANG`, `PATH`, `HOME` and `TMPDIR`: their names,
    * or a schema such as `z.object({ PORT: z.coerce.number() })`, which is checked when a worker starts. They are in
    * `process.env` as text, and in `ctx.env` as the schema makes them.

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { dirname, isAbsolute, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type BuildFailure, type BuildOptions, type BuildResult, type Message, stop } from 'esbuild'
 import { createInputsCheck, type Inputs, readInputs } from './bundle-inputs.ts'
@@ -11,6 +11,10 @@ export interface Bundle {
   readonly path: string
   /** First 12 hexadecimal digits of the sha256 of the code and its source map. */
   readonly version: string
+  /** Absolute paths that it imports where they are: packages with compiled code, and those named. */
+  readonly external: readonly string[]
+  /** Its text says `isolation: 'sandbox'`: it must not be imported outside of one, not even to be asked. */
+  readonly asksForSandbox: boolean
 }
 
 export interface Entry {
@@ -179,6 +183,8 @@ async function buildAgain(options: BuildOptions & typeof OPTIONS): Promise<Build
   }
 }
 
+const ASKS_FOR_SANDBOX = /\bisolation["']?\s*:\s*["'`]sandbox["'`]/
+
 async function writeAll(
   { root, buildDir, begunMs }: Folders & { readonly begunMs: number },
   entries: readonly Entry[],
@@ -198,10 +204,14 @@ async function writeAll(
       await mkdir(dirname(path), { recursive: true })
       await keepWhole(`${path}.map`, map)
       await keepWhole(path, code)
-      const { inputs = {} } = metafile.outputs[relative(root, output)] ?? {}
+      const { inputs = {}, imports = [] } = metafile.outputs[relative(root, output)] ?? {}
+      const external = imports.flatMap((found) =>
+        found.external && isAbsolute(found.path) ? [found.path] : [],
+      )
+      const asksForSandbox = ASKS_FOR_SANDBOX.test(Buffer.from(code).toString())
       const written = [path, `${path}.map`]
       return {
-        bundle: { path, version },
+        bundle: { path, version, external: [...new Set(external)], asksForSandbox },
         inputs: await readInputs(root, Object.keys(inputs), written, begunMs),
       }
     }),

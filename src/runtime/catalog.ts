@@ -6,6 +6,8 @@ import { readDeclaration } from './declaration.ts'
 import type { Describe, Described } from './describer.ts'
 import { findFiles, toPosix, walk } from './find-files.ts'
 import type { LoadedFunction } from './runtime.ts'
+import { sandboxProblem, type View } from './sandbox/bubblewrap.ts'
+import { readsOf } from './sandbox/packages.ts'
 
 export interface CatalogOptions {
   /** The project's folder. */
@@ -15,6 +17,8 @@ export interface CatalogOptions {
   /** Where bundles go, for example `<root>/.tappet/build`. */
   readonly buildDir: string
   readonly describe: Describe
+  /** `sandbox`: whatever a function declares. Default `process`: what it declares. */
+  readonly isolation?: 'process' | 'sandbox'
 }
 
 /** The functions of a project. */
@@ -62,9 +66,16 @@ export async function loadCatalog(options: CatalogOptions): Promise<Catalog> {
   const candidates = found.map(({ id, path }) => ({ id, path, file: toPosix(relative(root, path)) }))
   const [entries, twins] = splitTwins(candidates)
   const bundles = await bundleFunctions(root, buildDir, entries)
-  const described = await describeAll(bundles, options.describe)
+  const views = await viewsOf(bundles, options.isolation === 'sandbox')
+  const refusal = views.size > 0 ? await sandboxProblem() : null
+  const described = await describeAll(bundles, options.describe, refusal === null ? views : null)
   const outcomes = await Promise.all(
-    entries.map((entry, i) => judge(entry, bundles[i] ?? { error: 'no bundle' }, described[i] ?? null)),
+    entries.map(async (entry, i) => {
+      const bundle = bundles[i] ?? { error: 'no bundle' }
+      const view = 'path' in bundle ? views.get(bundle.path) : undefined
+      if (view && refusal !== null) return [problem(entry.file, refusal, 'TPT_SANDBOX_UNAVAILABLE')]
+      return confinedBy(view, entry.file, await judge(entry, bundle, described[i] ?? null))
+    }),
   )
   const catalog = toCatalog([...outcomes.flat(), ...twins])
   await prune(buildDir, catalog.functions)
@@ -102,15 +113,47 @@ function splitTwins(candidates: readonly Candidate[]): [Candidate[], CatalogProb
   return [[...first.values()], twins]
 }
 
-/** Null for those that have no bundle. */
+/** What those see that run in sandboxes, by the paths of their bundles. */
+async function viewsOf(
+  bundles: readonly (Bundle | Broken)[],
+  all: boolean,
+): Promise<ReadonlyMap<string, View>> {
+  const confined = bundles.flatMap((one) => ('path' in one && (all || one.asksForSandbox) ? [one] : []))
+  return new Map(
+    await Promise.all(
+      confined.map(
+        async ({ path, external }) => [path, { network: false, reads: await readsOf(external) }] as const,
+      ),
+    ),
+  )
+}
+
+/** Null for those that have no bundle, or no sandbox that they need: these are not imported. */
 async function describeAll(
   bundles: readonly (Bundle | Broken)[],
   describe: Describe,
+  views: ReadonlyMap<string, View> | null,
 ): Promise<(Described | null)[]> {
-  const paths = bundles.flatMap((bundle) => ('path' in bundle ? [bundle.path] : []))
-  const described = await describe(paths)
+  const paths = bundles.flatMap((one) =>
+    'path' in one && (views !== null || !one.asksForSandbox) ? [one.path] : [],
+  )
+  const described = await describe(paths, views ?? new Map())
   const byPath = new Map(paths.map((path, i) => [path, described[i] ?? null]))
   return bundles.map((bundle) => ('path' in bundle ? (byPath.get(bundle.path) ?? null) : null))
+}
+
+/** What a file has become, in the sandbox in which it was asked; a function that asks for one outside of it is none. */
+function confinedBy(
+  view: View | undefined,
+  file: string,
+  outcomes: readonly (LoadedFunction | CatalogProblem)[],
+): (LoadedFunction | CatalogProblem)[] {
+  return outcomes.map((outcome) => {
+    if (!('triggers' in outcome)) return outcome
+    if (view) return { ...outcome, isolation: 'sandbox', reads: view.reads }
+    if (outcome.isolation !== 'sandbox') return outcome
+    return problem(file, "`isolation` must be written as `isolation: 'sandbox'`, got it computed")
+  })
 }
 
 /** What becomes of a file: a function, its problems, or nothing for a helper module. */

@@ -1,6 +1,8 @@
 import { type Duration, toMs } from '../lib/duration.ts'
 import type { Declared } from '../triggers/trigger.ts'
-import type { LoadedFunction, ResolvedRetry } from './runtime.ts'
+import { resolveRetry } from './declared-retry.ts'
+import type { LoadedFunction } from './runtime.ts'
+import { checkNetwork, resolveIsolation } from './sandbox/confined.ts'
 
 /** What a function's process says that its file declares. Not to be trusted: user code has been running there. */
 export interface Declaration {
@@ -25,14 +27,6 @@ const DEFAULT_INSTANCE_CONCURRENCY = 10
 
 /** Default of `memory`, in MB. */
 export const DEFAULT_MEMORY_MB = 512
-
-const DEFAULT_RETRY: ResolvedRetry = {
-  attempts: 5,
-  delayMs: 1_000,
-  factor: 2,
-  maxDelayMs: 300_000,
-  jitter: 0.2,
-}
 
 interface Rule {
   readonly expected: string
@@ -63,6 +57,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   idempotencyKey: { expected: 'a function', accepts: (value) => got(value) === 'a function' },
   orderingKey: { expected: 'a function', accepts: (value) => got(value) === 'a function' },
+  isolation: {
+    expected: "'process' or 'sandbox'",
+    accepts: (value) => value === 'process' || value === 'sandbox',
+  },
+  network: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
   env: {
     expected: 'a list of names of environment variables, or a schema of an object of them',
     accepts: isVariables,
@@ -88,6 +87,7 @@ export function readDeclaration({
     ...checkOptions(options, ['on', ...Object.keys(RULES)], RULES, ''),
     ...checkInstances(options),
     ...checkEnv(options, hasEnvSchema),
+    ...checkNetwork(options),
     ...checkOptions(retry, Object.keys(RETRY_RULES), RETRY_RULES, 'retry.'),
   ]
   if (problems.length > 0) return problems
@@ -100,6 +100,7 @@ export function readDeclaration({
     timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : toMs(timeout as Duration),
     concurrency: (concurrency as number | undefined) ?? null,
     ...resolveInstances(options),
+    ...resolveIsolation(options),
     ...resolveVariables(options),
     hasEnvSchema: hasEnvSchema === true,
     hasIdempotencyKey: options.idempotencyKey !== undefined,
@@ -188,17 +189,6 @@ function checkPlain(trigger: Readonly<Record<string, unknown>>, at: string): str
 
 function toDeclared(trigger: Readonly<Record<string, unknown>>): Declared {
   return { ...trigger, schemas: Object.keys(trigger.schemas as object) } as unknown as Declared
-}
-
-function resolveRetry(retry: Readonly<Record<string, unknown>>): ResolvedRetry {
-  const { attempts, delay, factor, maxDelay, jitter } = retry as Readonly<Record<string, never>>
-  return {
-    attempts: attempts ?? DEFAULT_RETRY.attempts,
-    delayMs: delay === undefined ? DEFAULT_RETRY.delayMs : toMs(delay),
-    factor: factor ?? DEFAULT_RETRY.factor,
-    maxDelayMs: maxDelay === undefined ? DEFAULT_RETRY.maxDelayMs : toMs(maxDelay),
-    jitter: jitter ?? DEFAULT_RETRY.jitter,
-  }
 }
 
 /** A value as people wrote it, short. */

@@ -1,6 +1,8 @@
 import { type Failure, toFailure } from '../errors.ts'
 import type { Declaration } from './declaration.ts'
 import { decodeJson, FRAME, type Frame } from './frames.ts'
+import { readFile } from 'node:fs/promises'
+import { SANDBOX_ENVIRONMENT, type View } from './sandbox/bubblewrap.ts'
 import { type RunnerProcess, startRunner } from './runner-process.ts'
 import { type Stacks, stacksOf } from './stacks/stacks.ts'
 
@@ -11,8 +13,14 @@ export type Described =
   /** `final`: another try would only take as long again. */
   | { readonly kind: 'failed'; readonly failure: Failure; readonly final: boolean }
 
-/** Imports bundles in a process apart. In their order; one that hangs or crashes has no influence on the others. */
-export type Describe = (bundles: readonly string[]) => Promise<readonly Described[]>
+/**
+ * Imports bundles in a process apart, those in `sandboxed` in a sandbox each. In their order; one that hangs or crashes has
+ * no influence on the others.
+ */
+export type Describe = (
+  bundles: readonly string[],
+  sandboxed?: ReadonlyMap<string, View>,
+) => Promise<readonly Described[]>
 
 export interface DescriberOptions {
   readonly root: string
@@ -37,8 +45,8 @@ export function createDescriber({ root, environment, deadlineMs = 10_000 }: Desc
     return found
   }
 
-  const describeAlone = async (bundle: string): Promise<Described> => {
-    const process = open()
+  const describeAlone = async (bundle: string, view: View | undefined): Promise<Described> => {
+    const process = view ? openDescribing(root, environment, view) : open()
     const described = await process.describe(bundle, deadlineMs)
     process.close()
     return described ?? { kind: 'failed', failure: await process.failure(deadlineMs), final: process.hung() }
@@ -47,6 +55,7 @@ export function createDescriber({ root, environment, deadlineMs = 10_000 }: Desc
   /** All in one process, as long as it lives; then in another. Leaves out those during which a process died or hung. */
   const describeTogether = async (bundles: readonly string[]): Promise<Map<string, Described>> => {
     const found = new Map<string, Described>()
+    if (bundles.length === 0) return found
     let process = open()
     for (const bundle of bundles) {
       const described = await process.describe(bundle, deadlineMs * SHARE_IN_COMPANY)
@@ -61,24 +70,27 @@ export function createDescriber({ root, environment, deadlineMs = 10_000 }: Desc
     return found
   }
 
-  const describeNew = async (bundles: readonly string[]): Promise<void> => {
-    const found = await describeTogether(bundles)
+  const describeNew = async (
+    bundles: readonly string[],
+    sandboxed: ReadonlyMap<string, View>,
+  ): Promise<void> => {
+    const found = await describeTogether(bundles.filter((bundle) => !sandboxed.has(bundle)))
     const suspects = bundles.filter((bundle) => !found.has(bundle))
     const alone = async (): Promise<void> => {
       for (let bundle = suspects.shift(); bundle !== undefined; bundle = suspects.shift()) {
-        found.set(bundle, await describeAlone(bundle))
+        found.set(bundle, await describeAlone(bundle, sandboxed.get(bundle)))
       }
     }
     await Promise.all(Array.from({ length: ALONE_AT_ONCE }, alone))
     for (const [bundle, described] of found) known.set(bundle, described)
     // Who asks again edits: the next process boots until then.
-    if (++rounds > 1) next = openDescribing(root, environment)
+    if (++rounds > 1 && sandboxed.size < bundles.length) next = openDescribing(root, environment)
   }
 
-  return async (bundles) => {
+  return async (bundles, sandboxed = new Map()) => {
     for (const bundle of known.keys()) if (!bundles.includes(bundle)) known.delete(bundle)
     const unknown = bundles.filter((bundle) => isOpen(known.get(bundle)))
-    if (unknown.length > 0) await describeNew(unknown)
+    if (unknown.length > 0) await describeNew(unknown, sandboxed)
     return bundles.map((bundle) => known.get(bundle) ?? { kind: 'module' })
   }
 }
@@ -96,12 +108,17 @@ interface Describing {
   close(): void
 }
 
-function openDescribing(root: string, environment: DescriberOptions['environment']): Describing {
+function openDescribing(
+  root: string,
+  environment: DescriberOptions['environment'],
+  sandbox: View | null = null,
+): Describing {
   let onAnswer: (frame: Frame) => void = () => undefined
   let hung = false
   const process: RunnerProcess = startRunner({
     cwd: root,
-    environment,
+    environment: sandbox ? { ...environment, ...SANDBOX_ENVIRONMENT } : environment,
+    sandbox,
     onFrame: (frame) => frame.type === FRAME.answer && onAnswer(frame),
     onOutput: () => undefined,
   })
@@ -111,7 +128,7 @@ function openDescribing(root: string, environment: DescriberOptions['environment
       const answered = new Promise<Described>((resolve) => {
         onAnswer = (frame) => resolve(readAnswer(frame, stacksOf(root, bundle)))
       })
-      process.send(FRAME.describe, 0, { bundle })
+      process.send(FRAME.describe, 0, { bundle }, sandbox ? await readFile(bundle) : undefined)
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<null>((resolve) => {
         timer = setTimeout(() => {

@@ -48,7 +48,7 @@ export const externalPackages = (names: readonly string[]): Plugin => ({
 })
 
 /** `…/node_modules/@scope/name` of a path in it, or an empty text. */
-function packageFolder(path: string): string {
+export function packageFolder(path: string): string {
   return /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+/.exec(path)?.[0] ?? ''
 }
 
@@ -62,7 +62,8 @@ async function readNative(folder: string): Promise<boolean> {
   return FIELDS.some((field) => field in manifest) || needed.some((name) => LOADERS.includes(name))
 }
 
-async function readManifest(folder: string): Promise<Readonly<Record<string, unknown>>> {
+/** An empty one where there is none, or it is broken. */
+export async function readManifest(folder: string): Promise<Readonly<Record<string, unknown>>> {
   const text = await readFile(join(folder, 'package.json'), 'utf8').catch(() => '{}')
   try {
     return (JSON.parse(text) ?? {}) as Readonly<Record<string, unknown>>

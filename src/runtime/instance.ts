@@ -6,8 +6,9 @@ import type { LogOrder } from './log-order.ts'
 import { createOpenCalls } from './open-calls.ts'
 import { createProbes, PING } from './pings.ts'
 import type { RunnerHandlers, RunnerProcess } from './runner-process.ts'
-import type { LoadHeader, LoadPayload } from './runner/main.ts'
+import type { LoadHeader } from './runner/main.ts'
 import type { LoadedFunction, LogLine } from './runtime.ts'
+import { loadOf } from './sandbox/confined.ts'
 import type { Stacks } from './stacks/stacks.ts'
 
 /** One process with one version of one function in it, and the calls that are in it. */
@@ -157,7 +158,7 @@ function startLoading(options: InstanceOptions, handlers: RunnerHandlers): Runne
   const { id: functionId, file, bundle, env } = fn
   const header: LoadHeader = { functionId, file, bundle, env, maxResultBytes }
   // Secrets are not in a command line, nor in an environment at start: those can be read by others.
-  const payload: LoadPayload = { environment, databaseUrl }
+  const payload = loadOf(fn, environment, databaseUrl)
   // Answered before anything of the function's runs.
   runner.send(FRAME.ping, PING.boot)
   runner.send(FRAME.load, 0, header, encodeJson(payload))

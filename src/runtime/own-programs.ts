@@ -83,7 +83,7 @@ async function findProgram(): Promise<Program> {
 const DIE_WITH_PARENT = ['--pdeathsig', 'KILL', '--']
 
 /** Its full path, if it is there and takes these arguments: it would be looked for on the PATH of the function. */
-async function findCommand(name: string, args: readonly string[]): Promise<string | null> {
+export async function findCommand(name: string, args: readonly string[]): Promise<string | null> {
   const run = promisify(execFile)
   try {
     const { stdout } = await run('sh', ['-c', `command -v ${name}`], { timeout: 5_000 })

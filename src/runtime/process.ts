@@ -29,6 +29,8 @@ export interface ProcessRuntimeOptions {
   readonly logger: Logger
   /** Processes that wait for a function to run, so that it starts in 2 ms instead of 25. Default 0. */
   readonly spares?: number
+  /** Whether no process is started outside of a sandbox. Default false. */
+  readonly sandboxesOnly?: boolean
   /** Whether functions that ask for processes that are kept ready get them. Default true. */
   readonly provision?: boolean
   /** Calls of one function at once that need not wait for a place. */
@@ -54,8 +56,8 @@ const DEFAULT_IDLE_MS = 60_000
  * to its process (a loop, a leak, an exit) hurts the calls beside it at most, and those are told that it was not them.
  */
 export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRuntime {
-  const { spares = 0, provision = true, baseEnvironment = {} } = options
-  const booter = createBooter({ ...options, spares, baseEnvironment })
+  const { spares = 0, provision = true, baseEnvironment = {}, sandboxesOnly = false } = options
+  const booter = createBooter({ ...options, spares, baseEnvironment, sandboxesOnly })
   const pools = new Map<string, Pool>()
   let wanted: ReadonlySet<string> | null = null
   let closing: Promise<void> | null = null
@@ -108,6 +110,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
     },
     retain(functions) {
       wanted = new Set(functions.map(nameOf))
+      if (!closing) booter.expect(functions)
       for (const [name, pool] of pools) {
         pool.drain(!wanted.has(name))
         if (!wanted.has(name) && pool.isEmpty()) pools.delete(name)

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { createDecoder, createFrameWriter, type Frame, MAX_FRAME_BYTES } from './frames.ts'
-import { runnerProgram } from './own-programs.ts'
+import { type Program, runnerProgram } from './own-programs.ts'
+import { confine, type View } from './sandbox/bubblewrap.ts'
 import type { Exit } from './supervisor/protocol.ts'
 import { supervisor, type Watched, type Watcher } from './supervisor/supervisor.ts'
 
@@ -26,6 +27,8 @@ export interface RunnerOptions extends RunnerHandlers {
   readonly environment: Readonly<Record<string, string>>
   /** Further flags for Node. */
   readonly flags?: readonly string[]
+  /** What it has of the machine; null or left out: all that we have. */
+  readonly sandbox?: View | null
   /** What it may take beyond what it takes when it has started. Default: no limit. */
   readonly memoryMb?: number
 }
@@ -82,12 +85,17 @@ export function startRunner(options: RunnerOptions): RunnerProcess {
     if (options.memoryMb !== undefined) watched?.limit(options.memoryMb, prlimit)
   }
   const start = async (): Promise<void> => {
-    const [{ command, before, after }, { start: startIn }] = await Promise.all([
-      runnerProgram(),
+    const [{ command, before, after, prlimit: found }, { start: startIn }] = await Promise.all([
+      programOf(options),
       supervisor(),
     ])
+    prlimit = found
+    const sandboxed = Boolean(options.sandbox)
     const args = [...before, ...FLAGS, ...(options.flags ?? []), ...after]
-    watched = startIn({ command, args, cwd: options.cwd, env: options.environment }, watcher)
+    watched = startIn(
+      { command, args, cwd: sandboxed ? '/' : options.cwd, env: options.environment, sandboxed },
+      watcher,
+    )
     watched.hold(held)
     if (killed) watched.kill()
   }
@@ -105,6 +113,14 @@ export function startRunner(options: RunnerOptions): RunnerProcess {
       line.hold(held)
     },
   }
+}
+
+async function programOf({ sandbox, cwd }: RunnerOptions): Promise<Program> {
+  const program = await runnerProgram()
+  const [runner = ''] = program.after
+  if (!sandbox) return program
+  const { command, args } = await confine(sandbox, cwd, runner)
+  return { ...program, command, before: args }
 }
 
 interface Line {

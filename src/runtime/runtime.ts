@@ -35,6 +35,12 @@ export interface LoadedFunction {
   readonly provisioned: number
   /** Most memory of one of its processes, on top of what an empty one takes, in MB. */
   readonly memoryMb: number
+  /** Whether its process is in a sandbox. Default `process`. */
+  readonly isolation?: 'process' | 'sandbox'
+  /** In a sandbox, whether it may use the network. Default false. */
+  readonly network?: boolean
+  /** In a sandbox, what it may read of the machine's files. Default: nothing. */
+  readonly reads?: readonly string[]
   /** Names of the environment variables that its process gets. */
   readonly env: readonly string[]
   /** Whether a schema says what they must be. */

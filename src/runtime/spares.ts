@@ -1,5 +1,6 @@
 import { FRAME } from './frames.ts'
 import { PING } from './pings.ts'
+import type { View } from './sandbox/bubblewrap.ts'
 import { type RunnerHandlers, type RunnerProcess, startRunner } from './runner-process.ts'
 
 /** Processes that have booted and wait for the function that they will run. */
@@ -16,6 +17,7 @@ export interface SparesOptions {
   readonly environment: Readonly<Record<string, string>>
   readonly flags: readonly string[]
   readonly memoryMb: number
+  readonly sandbox: View | null
 }
 
 interface Spare {

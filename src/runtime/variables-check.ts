@@ -4,6 +4,8 @@ import { decodeJson, encodeJson, FRAME } from './frames.ts'
 import { startRunner } from './runner-process.ts'
 import type { LoadHeader } from './runner/main.ts'
 import type { LoadedFunction } from './runtime.ts'
+import { loadOf, viewOf } from './sandbox/confined.ts'
+import { SANDBOX_ENVIRONMENT } from './sandbox/bubblewrap.ts'
 
 export interface VariablesCheckOptions {
   readonly root: string
@@ -63,21 +65,24 @@ function problem(file: string, code: ErrorCode, message: string): CatalogProblem
 }
 
 async function ask(
-  { id: functionId, file, bundle, env }: LoadedFunction,
+  fn: LoadedFunction,
   environment: Readonly<Record<string, string>>,
   { root, baseEnvironment }: VariablesCheckOptions,
 ): Promise<Failure | null> {
+  const { id: functionId, file, bundle, env } = fn
+  const sandbox = viewOf(fn)
   let answer: (failure: Failure | null) => void = () => undefined
   const answered = new Promise<Failure | null>((resolve) => (answer = resolve))
   const runner = startRunner({
-    ...{ cwd: root, environment: baseEnvironment, onOutput: () => undefined },
+    ...{ cwd: root, sandbox, onOutput: () => undefined },
+    environment: sandbox ? { ...baseEnvironment, ...SANDBOX_ENVIRONMENT } : baseEnvironment,
     onFrame({ type, payload }) {
       if (type === FRAME.answer) answer(decodeJson(payload) as Failure | null)
     },
   })
   runner.hold(true)
   const header: LoadHeader = { functionId, file, bundle, env, maxResultBytes: 0 }
-  runner.send(FRAME.load, 0, header, encodeJson({ environment, databaseUrl: '' }))
+  runner.send(FRAME.load, 0, header, encodeJson(loadOf(fn, environment, '')))
   runner.send(FRAME.checkEnv, 0)
   const timer = setTimeout(() => answer(null), DEADLINE_MS)
   const failure = await Promise.race([answered, runner.exited.then(() => null)])

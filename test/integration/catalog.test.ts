@@ -37,6 +37,7 @@ describe('the catalog', () => {
       concurrency: null,
       ...{ instanceConcurrency: 10, maxInstances: null, provisioned: 0, memoryMb: 512 },
       ...{ env: [], hasEnvSchema: false, secrets: [] },
+      ...{ isolation: 'process', network: false },
       database: null,
       hasIdempotencyKey: false,
       hasOrderingKey: false,
@@ -135,7 +136,7 @@ describe('the catalog', () => {
       ],
       'unknown option': [
         on('timeOut: 3 as any'),
-        '`timeOut` is no option; there are on, retry, timeout, concurrency, instanceConcurrency, maxInstances, provisioned, memory, idempotencyKey, orderingKey, env, secrets, database',
+        '`timeOut` is no option; there are on, retry, timeout, concurrency, instanceConcurrency, maxInstances, provisioned, memory, idempotencyKey, orderingKey, isolation, network, env, secrets, database',
       ],
       'concurrency 0': [on('concurrency: 0'), '`concurrency` must be a whole number from 1 on, got 0'],
       'concurrency bigint': [

@@ -18,6 +18,7 @@ describe('the declaration of a function in another language', () => {
       concurrency: null,
       ...{ instanceConcurrency: 1, maxInstances: null, provisioned: 0, memoryMb: 512 },
       ...{ env: [], hasEnvSchema: false, secrets: [] },
+      ...{ isolation: 'process', network: false },
       database: null,
       hasIdempotencyKey: false,
       hasOrderingKey: false,

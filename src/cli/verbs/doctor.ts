@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 import type { Check } from '../../api/deps.ts'
+import { CODES } from '../../errors.ts'
+import { sandboxProblem } from '../../runtime/sandbox/bubblewrap.ts'
 import type { Cli } from '../cli.ts'
 import { EXIT, toCliError } from '../errors.ts'
 import { firstLine, pad } from '../text.ts'
@@ -40,11 +42,21 @@ async function checkHere(cli: Cli): Promise<Check[]> {
       const { databaseUrl, redisUrl } = cli.config()
       return `${databaseUrl === null ? 'embedded Postgres' : 'DATABASE_URL'}, ${redisUrl === null ? 'queue on Postgres' : 'REDIS_URL'}`
     }),
+    await checkSandbox(cli),
     await attempt('folder', async () => {
       const running = await findRunning(cli)
       return running ? `process ${running.pid} works in ${cli.root}` : `nothing runs in ${cli.root}`
     }),
   ]
+}
+
+/** Wrong only where all functions are to run in sandboxes: by itself, one that asks for it is told when it is loaded. */
+async function checkSandbox(cli: Cli): Promise<Check> {
+  const name = 'sandbox'
+  const problem = await sandboxProblem()
+  if (problem === null) return { name, ok: true, detail: 'bwrap confines processes' }
+  const forced = await attempt(name, async () => cli.config().isolation)
+  return { name, ok: forced.detail !== 'sandbox', detail: problem, fix: CODES.TPT_SANDBOX_UNAVAILABLE.hint }
 }
 
 interface Ready {

@@ -88,5 +88,8 @@ function delayMs(delay: NonNullable<SendOptions['delay']>): number {
 
 /** What `ctx.db` says where there is no database. */
 export function noDatabase(functionId: string): never {
-  throw new TappetError('TPT_CONFIG_INVALID', `${functionId}: \`ctx.db\` needs a database URL, got none`)
+  throw new TappetError(
+    'TPT_CONFIG_INVALID',
+    `${functionId}: \`ctx.db\` needs a database URL, and in a sandbox \`network: true\`, got none`,
+  )
 }

@@ -14,6 +14,8 @@ export interface NdjsonCatalogOptions {
   readonly functionsDir?: string
   /** Where programs are looked for. */
   readonly path: string
+  /** With `sandbox` there are none: they would run outside of one. Default `process`. */
+  readonly isolation?: 'process' | 'sandbox'
 }
 
 /** A declaration on its way into the catalog. */
@@ -39,7 +41,11 @@ export async function loadNdjsonCatalog(options: NdjsonCatalogOptions): Promise<
   const root = await realpath(options.root)
   const folder = resolve(root, options.functionsDir ?? 'functions')
   const found = (await findDeclarations(root, folder)).toSorted((a, b) => (a.id < b.id ? -1 : 1))
-  const outcomes = await Promise.all(found.map((each) => judge(each, options.path)))
+  const outcomes = await Promise.all(
+    found.map(async (each) =>
+      options.isolation === 'sandbox' ? [unconfined(each)] : judge(each, options.path),
+    ),
+  )
   return {
     functions: outcomes.flatMap((outcome) => ('id' in outcome ? [outcome] : [])),
     problems: outcomes.flatMap((outcome) => ('id' in outcome ? [] : outcome)),
@@ -89,6 +95,10 @@ function readHeader(text: string): { readonly json: string; readonly line: numbe
     if (match) return { json: match[1] ?? '', line: place + 1 }
   }
   return null
+}
+
+function unconfined({ file }: Found): CatalogProblem {
+  return problem(file, 'TAPPET_ISOLATION=sandbox confines functions of Node only; this one would run outside')
 }
 
 async function judge(found: Found, searched: string): Promise<LoadedFunction | readonly CatalogProblem[]> {

@@ -1,6 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname } from 'node:path'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { constants, Script } from 'node:vm'
 
@@ -12,20 +13,16 @@ export interface LoadedBundle {
 
 const WRAPPER = '(function (exports, require, module, __filename, __dirname) {'
 
-/** Imports a bundle; with the code that V8 made of it before, if that is there and of this V8. */
-export async function loadBundle(path: string): Promise<LoadedBundle> {
-  if (!path.endsWith('.cjs')) {
-    const exports = (await import(pathToFileURL(path).href)) as { readonly default?: unknown }
-    return { exports, keepCode: () => undefined }
-  }
+/**
+ * Imports a bundle; with the code that V8 made of it before, if that is there and of this V8. `text` is what is in it, where
+ * its file cannot be read.
+ */
+export async function loadBundle(path: string, text: string | null = null): Promise<LoadedBundle> {
+  if (!path.endsWith('.cjs')) return importModule(path, text)
+  if (text !== null) return { exports: evaluate(compile(path, text, null), path), keepCode: () => undefined }
   const cachePath = codeCachePath(path)
   const cachedData = readCode(cachePath)
-  const script = new Script(`${WRAPPER}${readFileSync(path, 'utf8')}\n})`, {
-    filename: path,
-    columnOffset: -WRAPPER.length,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-    ...(cachedData && { cachedData }),
-  })
+  const script = compile(path, readFileSync(path, 'utf8'), cachedData)
   let kept = cachedData !== null && script.cachedDataRejected === false
   return {
     exports: evaluate(script, path),
@@ -34,6 +31,23 @@ export async function loadBundle(path: string): Promise<LoadedBundle> {
       kept = true
     },
   }
+}
+
+function compile(path: string, text: string, cachedData: Buffer | null): Script {
+  return new Script(`${WRAPPER}${text}\n})`, {
+    filename: path,
+    columnOffset: -WRAPPER.length,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    ...(cachedData && { cachedData }),
+  })
+}
+
+/** Node imports modules from files only. */
+async function importModule(path: string, text: string | null): Promise<LoadedBundle> {
+  const file = text === null ? path : join(tmpdir(), basename(path))
+  if (text !== null) writeFileSync(file, text)
+  const exports = (await import(pathToFileURL(file).href)) as { readonly default?: unknown }
+  return { exports, keepCode: () => undefined }
 }
 
 /** What another version of Node, or another machine, has compiled lies beside it. */

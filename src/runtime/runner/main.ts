@@ -27,6 +27,8 @@ export interface LoadPayload {
   /** Added to the one that the process was started with. */
   readonly environment: Readonly<Record<string, string>>
   readonly databaseUrl: string
+  /** What is in the bundle, for a process that cannot read its file; else null. */
+  readonly text: string | null
 }
 
 const channel = openChannel(onFrame)
@@ -64,10 +66,10 @@ function onFrame(frame: Frame): void {
 
 async function load(
   { functionId, file, bundle, env, maxResultBytes }: LoadHeader,
-  { environment, databaseUrl }: LoadPayload,
+  { environment, databaseUrl, text }: LoadPayload,
 ): Promise<Loaded> {
   Object.assign(process.env, environment)
-  const { exports, keepCode } = await loadBundle(bundle)
+  const { exports, keepCode } = await loadBundle(bundle, text)
   const definition = exports.default
   if (!isDefinition(definition)) {
     throw new TypeError(
@@ -96,9 +98,10 @@ async function report(loading: Promise<unknown>): Promise<void> {
   }
 }
 
-async function describe({ id, header }: Frame): Promise<void> {
+async function describe({ id, header, payload }: Frame): Promise<void> {
   try {
-    const description = describeModule((await loadBundle(String(header.bundle))).exports)
+    const text = payload.length > 0 ? payload.toString() : null
+    const description = describeModule((await loadBundle(String(header.bundle), text)).exports)
     channel.send(FRAME.answer, id, { ok: true }, encodeJson(description))
   } catch (error) {
     channel.send(FRAME.answer, id, { ok: false }, encodeJson(shortenStack(failureOf(error))))

@@ -9,6 +9,7 @@ import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { createLineReader } from './lines.ts'
 import { createMemoryWatch, type MemoryWatch } from './memory.ts'
+import { endOfInner, innermost } from './sandboxed.ts'
 import { BROKER_GONE_FD, type Exit, type FromSupervisor, type ToSupervisor } from './protocol.ts'
 
 /** Groups of the runners that are there, by the broker's name for each. */
@@ -38,12 +39,18 @@ function end(): void {
 
 let memory: MemoryWatch | undefined
 const overMemory = new Set<number>()
+const sandboxed = new Set<number>()
+/** The processes whose memory is watched. */
+const limited = new Map<number, number>()
 
 function limit({ id, memoryMb, prlimit }: Extract<ToSupervisor, { op: 'limit' }>): void {
   const pid = groups.get(id)
   if (pid === undefined) return
   memory ??= createMemoryWatch(prlimit)
-  memory.limit(pid, memoryMb, () => {
+  const runner = sandboxed.has(id) ? innermost(pid) : pid
+  dieFirst(runner)
+  limited.set(id, runner)
+  memory.limit(runner, memoryMb, () => {
     overMemory.add(id)
     killGroup(pid)
   })
@@ -53,7 +60,7 @@ function say(message: FromSupervisor, socket?: Socket): void {
   if (process.connected) process.send?.(message, socket, {}, () => undefined)
 }
 
-function start({ id, command, args, cwd, env }: Extract<ToSupervisor, { op: 'start' }>): void {
+function start({ id, command, args, cwd, env, ...more }: Extract<ToSupervisor, { op: 'start' }>): void {
   const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
   const { pid } = child
   const [stdout, stderr] = [child.stdout as Readable, child.stderr as Readable]
@@ -69,16 +76,19 @@ function start({ id, command, args, cwd, env }: Extract<ToSupervisor, { op: 'sta
   })
   if (pid === undefined) return
   groups.set(id, pid)
+  if (more.sandboxed) sandboxed.add(id)
   dieFirst(pid)
   child.once('exit', (code, signal) => {
     groups.delete(id)
-    memory?.forget(pid)
+    memory?.forget(limited.get(id) ?? pid)
+    limited.delete(id)
     // What it started and left behind holds its pipes open, and has no business to live.
     killGroup(pid)
     const timer = setTimeout(() => [stdout, stderr].forEach((pipe) => pipe.destroy()), DRAIN_MS)
     void Promise.all([stdoutLines.ended, stderrLines.ended]).then(() => {
       clearTimeout(timer)
-      ended({ code, signal, error: null })
+      const inner = sandboxed.delete(id) ? endOfInner(code, signal) : { code, signal }
+      ended({ ...inner, error: null })
     })
   })
   // A runner speaks when it is spoken to, and the broker speaks when we have let go of the socket. What is sent after

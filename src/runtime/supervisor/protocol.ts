@@ -10,6 +10,8 @@ export type ToSupervisor =
       readonly args: readonly string[]
       readonly cwd: string
       readonly env: Readonly<Record<string, string>>
+      /** The command makes a sandbox, and starts the runner in it. */
+      readonly sandboxed: boolean
     }
   /** SIGKILL to its whole group. */
   | { readonly op: 'kill'; readonly id: number }
