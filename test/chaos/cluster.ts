@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { appendFileSync, createWriteStream } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
+import { appendFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,24 +8,13 @@ import { eventually } from '../support/eventually.ts'
 import { type Proxy, startProxy } from '../support/proxy.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { functionsOf } from './functions.ts'
+import { launcher, type Node, type Role } from './launcher.ts'
+import { keepRoster } from './roster.ts'
 
+/** The default of one process. */
+const CONCURRENCY = 10
 const REPOSITORY = join(import.meta.dirname, '..', '..')
 const CLI = join(REPOSITORY, 'dist', 'bin', 'tappet.js')
-
-export type Role = 'broker' | 'worker'
-
-/** One process of Tappet, and the next that takes its place. */
-export interface Node {
-  readonly role: Role
-  readonly url: string
-  child(): ChildProcess
-  /** Since its process was started. */
-  upMs(): number
-  /** Whether it answered when it was last asked: what a load balancer knows. */
-  ready(): boolean
-  /** Ends it so, and starts another as soon as it is gone. */
-  replace(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
-}
 
 /** Servers, proxies before them, and processes that know only the proxies. */
 export interface Cluster {
@@ -45,6 +34,12 @@ export interface Cluster {
   postmaster(): Promise<number>
   /** When processes died: by pid, in ms since 1970. */
   readonly deaths: Map<number, number>
+  /** The process of each worker that the ledger has known. */
+  readonly workers: ReadonlyMap<string, number>
+  /** How often Postgres has been crashed. */
+  crashes(): number
+  /** Runs that all processes together have under way, at most. */
+  readonly inFlight: number
   /** When the ledger could not be reached, in ms since 1970. */
   readonly outages: { readonly from: number; readonly until: number }[]
   /** What functions have written. */
@@ -89,6 +84,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     DATABASE_URL: postgresProxy.url,
     TAPPET_ADMIN_TOKEN: key,
     TAPPET_SHUTDOWN_TIMEOUT: '3s',
+    TAPPET_CONCURRENCY: String(CONCURRENCY),
     ...(redisProxy && { REDIS_URL: redisProxy.url }),
   }
   const deaths = new Map<number, number>()
@@ -98,6 +94,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   await launch.once(['db', 'query', 'create table things (id int primary key)'])
   await launch.once(['db', 'apply'])
   nodes.push(...(await Promise.all(roles.map((role) => launch.node(role)))))
+  const roster = keepRoster(postgres.url)
+  let crashes = 0
   const postmaster = async (): Promise<number> =>
     Number((await readFile(join(folder, 'pg', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
 
@@ -106,6 +104,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     key,
     nodes,
     deaths,
+    workers: roster.workers,
+    crashes: () => crashes,
+    inFlight: roles.length * CONCURRENCY,
     outages: [],
     oracleFile: join(folder, 'oracle.log'),
     logFile,
@@ -115,6 +116,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     postgresProxy,
     redisProxy,
     async crashPostgres() {
+      crashes++
       const { port } = postgres
       const pid = await postmaster()
       process.kill(pid, 'SIGQUIT')
@@ -129,99 +131,13 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     },
     async stop() {
       launch.end()
+      await roster.stop()
       await Promise.all(nodes.map(({ child }) => gone(child(), 'SIGTERM')))
       await postgresProxy.close()
       await redisProxy?.close()
       await redis?.stop()
       await postgres.stop()
       await rm(folder, { recursive: true, force: true })
-    },
-  }
-}
-
-const PROBE_MS = 200
-
-interface Launcher {
-  once(args: readonly string[]): Promise<void>
-  node(role: Role): Promise<Node>
-  end(): void
-}
-
-interface LauncherOptions {
-  readonly folder: string
-  readonly cli: string
-  readonly logFile: string
-  readonly env: NodeJS.ProcessEnv
-  readonly deaths: Map<number, number>
-}
-
-function launcher({ folder, cli, logFile, env, deaths }: LauncherOptions): Launcher {
-  let ending = false
-  const probes = new Set<NodeJS.Timeout>()
-  let ports = 20_000 + (process.pid % 20_000)
-  const log = createWriteStream(logFile)
-  const start = (args: readonly string[]): ChildProcess => {
-    const child = spawn(process.execPath, [cli, ...args], {
-      cwd: folder,
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    child.stdout?.pipe(log, { end: false })
-    child.stderr?.pipe(log, { end: false })
-    return child
-  }
-  return {
-    async once(args) {
-      const child = start(args)
-      const code = await new Promise((resolve) => child.once('exit', resolve))
-      if (code !== 0 && args[0] !== 'db')
-        throw new Error(`tappet ${args.join(' ')} ended with ${String(code)}`)
-    },
-    async node(role) {
-      const port = ports++
-      // Brokers run functions too: what they hand to themselves must survive them as well.
-      const roles = role === 'broker' ? 'all' : 'worker'
-      const args = ['start', '--port', String(port), '--role', roles]
-      const url = `http://127.0.0.1:${port}`
-      let child = start(args)
-      let startedMs = performance.now()
-      // A process that cannot start because its servers are away just now is started again, as a supervisor would.
-      const keep = (of: ChildProcess): void => {
-        of.once('exit', () => {
-          if (of.pid) deaths.set(of.pid, Date.now())
-          if (ending) return
-          child = start(args)
-          startedMs = performance.now()
-          keep(child)
-        })
-      }
-      keep(child)
-      await eventually(async () => (await fetch(`${url}/healthz`)).ok, `${role} ${port} answers`, 120_000)
-      let ready = true
-      const probe = setInterval(() => {
-        const asked = fetch(`${url}/healthz`, { signal: AbortSignal.timeout(1_000) })
-        asked.then(
-          async (answer) => (await answer.arrayBuffer(), (ready = answer.ok)),
-          () => (ready = false),
-        )
-      }, PROBE_MS)
-      probes.add(probe)
-      return {
-        ready: () => ready,
-        role,
-        url,
-        child: () => child,
-        upMs: () => performance.now() - startedMs,
-        async replace(signal) {
-          const old = child
-          old.kill(signal)
-          await eventually(() => child !== old, 'its place is taken', 20_000)
-        },
-      }
-    },
-    end() {
-      ending = true
-      for (const probe of probes) clearInterval(probe)
     },
   }
 }

@@ -7,17 +7,17 @@ const head = (
 ): string => `import { cron, defineFunction, http, postgres, queue, upload } from 'tappet'
 import { appendFileSync } from 'node:fs'
 void [cron, http, postgres, queue, upload]
-const note = async (kind: string, n: unknown): Promise<void> => {
+const note = async (kind: string, n: unknown, runId: string): Promise<void> => {
   await new Promise((resolve) => setTimeout(resolve, ${restMs}))
-  appendFileSync('oracle.log', kind + ' ' + n + '\\n')
+  appendFileSync('oracle.log', kind + ' ' + n + ' ' + runId + '\\n')
 }
 `
 
 const RETRY = `retry: { attempts: 3, delay: '500ms' }`
 
 const on = (restMs: number, trigger: string, kind: string, n: string): string =>
-  `${head(restMs)}export default defineFunction({ on: ${trigger}, ${RETRY} }, async (event) => {
-  await note('${kind}', ${n})
+  `${head(restMs)}export default defineFunction({ on: ${trigger}, ${RETRY} }, async (event, ctx) => {
+  await note('${kind}', ${n}, ctx.runId)
 })
 `
 
@@ -28,7 +28,7 @@ export const POISONS = ['exit', 'segfault', 'loop', 'reject', 'flood'] as const
 
 const mixed = (restMs: number): string => `${head(restMs)}export default defineFunction(
   { on: queue('mixed'), retry: { attempts: 2, delay: '200ms' }, timeout: '2s' },
-  async (event) => {
+  async (event, ctx) => {
     const { n, poison } = event.data as { n: number; poison?: string }
     switch (poison) {
       case 'exit':
@@ -44,7 +44,7 @@ const mixed = (restMs: number): string => `${head(restMs)}export default defineF
         for (let i = 0; i < 20_000; i++) console.log('x'.repeat(500))
         throw new Error('flooded')
     }
-    await note('mixed', n)
+    await note('mixed', n, ctx.runId)
   },
 )
 `

@@ -1,6 +1,7 @@
 import { Agent, request as httpRequest } from 'node:http'
 import pg from 'pg'
-import type { Cluster, Node } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
+import type { Node } from './launcher.ts'
 import type { Dice } from './dice.ts'
 import { POISONS } from './functions.ts'
 import type { Told } from './told.ts'

@@ -1,7 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import type { Cluster, Node, Role } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
+import type { Node, Role } from './launcher.ts'
 import type { Dice } from './dice.ts'
 
 /** With what faults are made. */

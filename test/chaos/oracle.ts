@@ -27,8 +27,8 @@ export function createOracle(file: string, told: Told): Oracle {
         const lines = (rest + buffer.toString('latin1', 0, bytesRead)).split('\n')
         rest = lines.pop() ?? ''
         for (const line of lines) {
-          const [kind = '', n = ''] = line.split(' ', 2)
-          told.see(kind, Number(n))
+          const [kind = '', n = '', runId = ''] = line.split(' ', 3)
+          told.see(kind, Number(n), runId)
         }
       }
     } finally {

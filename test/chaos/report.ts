@@ -31,7 +31,7 @@ ${wrong.length === 0 ? 'Nothing lost, nothing twice.' : `**${wrong.length} thing
 | versions | ${versions()} |
 | load | ${seconds(loadMs)}, drained ${seconds(verdict.drainMs)} after the last event |
 | events | ${told.total('offered')} offered, ${told.total('acknowledged')} acknowledged, ${told.repeats} repeated deliveries |
-| runs | ${verdict.runs} events run, ${verdict.reruns} runs again (${share(verdict.reruns, verdict.runs)}), ${verdict.ticks} ticks, ${verdict.poisoned} dead letters of runs that killed their process |
+| runs | ${verdict.runs} events run, ${verdict.reruns} runs again (${share(verdict.reruns, verdict.runs)}), ${verdict.forgotten} of them because a crash of Postgres forgot their start, ${verdict.ticks} ticks, ${verdict.poisoned} dead letters of runs that killed their process |
 | acknowledged and lost | ${count(wrong, 'acknowledged and lost')} |
 | two runs of one event | ${count(wrong, 'two runs')} |
 | innocent dead letters | ${count(wrong, 'innocent')} |

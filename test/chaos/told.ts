@@ -19,12 +19,14 @@ export interface Told<Kind extends string = string> {
   forbid(kind: Kind, n: number): void
   refuse(why: string, count?: number): void
   /** A function has run for it. */
-  see(kind: string, n: number): void
+  see(kind: string, n: number, runId: string): void
   total(of: 'offered' | 'acknowledged'): number
   /** Acknowledged and not seen yet. */
   waiting(): number
   /** Events that functions ran for, and runs beyond the first of each. */
   ran(): { readonly events: number; readonly again: number }
+  /** How often each run has been executed that was more than once. */
+  again(): ReadonlyMap<string, number>
   lost(): string[]
   phantoms(): string[]
 }
@@ -39,6 +41,7 @@ export function createTold<Kind extends string>(kinds: readonly Kind[], events: 
   const zero = (): Record<Kind, number> => each(() => 0)
   const [offered, acknowledged] = [zero(), zero()]
   const refusals = new Map<string, number>()
+  const executions = new Map<string, number>()
   let [first, again, done] = [0, 0, 0]
 
   const pick = (wrong: (told: number, times: number) => boolean): string[] =>
@@ -66,17 +69,21 @@ export function createTold<Kind extends string>(kinds: readonly Kind[], events: 
       state[kind][n] = NEVER
     },
     refuse: (why, count = 1) => void refusals.set(why, (refusals.get(why) ?? 0) + count),
-    see(kind, n) {
+    see(kind, n, runId) {
       if (!(kind in seen)) return
       const times = seen[kind as Kind]
       if (times[n] === 0) {
         first++
         if (state[kind as Kind][n] === ACKNOWLEDGED) done++
-      } else again++
+      } else {
+        again++
+        executions.set(runId, (executions.get(runId) ?? 1) + 1)
+      }
       times[n] = Math.min(255, (times[n] ?? 0) + 1)
     },
     waiting: () => total('acknowledged') - done,
     ran: () => ({ events: first, again }),
+    again: () => executions,
     lost: () => pick((told, times) => told === ACKNOWLEDGED && times === 0),
     phantoms: () => pick((told, times) => told === NEVER && times > 0),
   }

@@ -73,7 +73,7 @@ export async function makeSite(options: SiteOptions): Promise<Site> {
     await rm(folder, { recursive: true })
     await mkdir(folder)
     launch('redis-server', redisArgs(folder, port + 1), folder)
-    await eventually(answers, 'Redis answers', 10_000)
+    await eventually(answers, 'Redis answers', 60_000)
   }
   const url = `http://127.0.0.1:${port}`
   return {

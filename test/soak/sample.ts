@@ -2,7 +2,8 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import type { Cluster, Node } from '../chaos/cluster.ts'
+import type { Cluster } from '../chaos/cluster.ts'
+import type { Node } from '../chaos/launcher.ts'
 
 /** What the cluster uses at one moment. Names of series: what is measured, and of what. */
 export interface Sample {

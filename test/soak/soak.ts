@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { type Cluster, type ClusterOptions, type Node, startCluster } from '../chaos/cluster.ts'
+import { type Cluster, type ClusterOptions, startCluster } from '../chaos/cluster.ts'
+import type { Node } from '../chaos/launcher.ts'
 import { type Dice, rollDice } from '../chaos/dice.ts'
 import { strikeAll } from '../chaos/faults.ts'
 import { type Kind, KINDS, startLoad } from '../chaos/load.ts'
