@@ -5,10 +5,11 @@ import { createTurns } from './lib/turns.ts'
 import type { Issue } from './lib/schema.ts'
 import type { Logger } from './lib/log.ts'
 import type { FunctionRuntime, LoadedFunction } from './runtime/runtime.ts'
-import type { Acceptance, NewRun, Store } from './store/store.ts'
+import type { Acceptance, NewEvent, NewRun, Store } from './store/store.ts'
 import type { Accepted, Emit, EmitOptions, Subscription } from './triggers/trigger.ts'
 import { NO_TRACING, type Tracing } from './tracing/tracing.ts'
 import type { Dispatcher } from './worker/dispatcher.ts'
+import type { Place } from './worker/worker.ts'
 
 export interface BrokerDeps {
   readonly store: Store
@@ -32,7 +33,7 @@ export interface Broker {
 }
 
 export function createBroker(deps: BrokerDeps): Broker {
-  const { store, dispatcher, tracing = NO_TRACING } = deps
+  const { dispatcher, tracing = NO_TRACING } = deps
   const underWay = new Set<Promise<unknown>>()
   const turns = createTurns()
   let stopping = false
@@ -49,7 +50,7 @@ export function createBroker(deps: BrokerDeps): Broker {
     )
     const from = cause === undefined ? {} : { cause }
     const accept = (runs: readonly NewRun[]): Promise<Acceptance> =>
-      store.accept({ id: newId('evt'), envelope: event, aliases, runs, delayMs, ...from })
+      acceptInPlace({ id: newId('evt'), envelope: event, aliases, runs, delayMs, ...from }, deps)
     // What cannot be refused comes from a log, and is stored in the order of that log, however long a check takes.
     const acceptance =
       invalid === 'keep'
@@ -72,6 +73,31 @@ export function createBroker(deps: BrokerDeps): Broker {
       stopping = true
       await Promise.allSettled(underWay)
     },
+  }
+}
+
+/**
+ * Runs that a worker of this process has places for are started by the commit that makes them, and need neither the
+ * queue nor a claim. What only a claim can decide is left to it: delays and order.
+ */
+async function acceptInPlace(event: NewEvent, { store, dispatcher }: BrokerDeps): Promise<Acceptance> {
+  const mayStart = event.delayMs === 0 && event.runs.every(({ orderingKey }) => orderingKey === null)
+  const places = new Map<string, Place>()
+  const runs = event.runs.map((run) => {
+    const place = mayStart ? dispatcher.reserve(run.functionId) : null
+    if (!place) return run
+    places.set(run.id, place)
+    return { ...run, worker: place.workerId }
+  })
+  try {
+    const acceptance = await store.accept({ ...event, runs })
+    for (const claim of acceptance.claims) {
+      places.get(claim.runId)?.start(claim)
+      places.delete(claim.runId)
+    }
+    return acceptance
+  } finally {
+    for (const place of places.values()) place.release()
   }
 }
 

@@ -49,7 +49,7 @@ export const emitAndWorker: OpenSide = async ({
     handOver: handOver === 'yes',
   })
   dispatcher.start()
-  dispatcher.offerTo(worker.offer)
+  dispatcher.offerTo(worker)
   await worker.serve(functions.current().functions)
 
   const ends = new Map<string, () => void>()

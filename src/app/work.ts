@@ -17,5 +17,5 @@ export async function startWork(
   undo.push(() => dispatcher.stop())
   if (served === null) return
   await worker.serve(served)
-  dispatcher.offerTo(worker.offer)
+  dispatcher.offerTo(worker)
 }

@@ -2,6 +2,7 @@ import type { Failure } from '../errors.ts'
 import type { Envelope } from '../events/envelope.ts'
 import type { Job } from '../queue/queue.ts'
 import type { LogLine } from '../runtime/runtime.ts'
+import type { RunEnd } from '../triggers/trigger.ts'
 import type { RunState } from './run-state.ts'
 import type { Metered, Usage } from './usage.ts'
 
@@ -16,6 +17,8 @@ export interface NewRun {
   /** Runs of one function with the same key do not overlap, and start in the order in which they were accepted. */
   readonly orderingKey: string | null
   readonly maxAttempts: number
+  /** A worker that keeps a place for it: it starts there with the commit that makes it, if it may start at once. */
+  readonly worker?: string | undefined
 }
 
 export interface NewEvent {
@@ -37,6 +40,8 @@ export interface Acceptance {
   readonly duplicate: boolean
   /** Runs that were made now and may start at once. */
   readonly jobs: readonly Job[]
+  /** Runs that were made now and have been started on the worker that kept a place. */
+  readonly claims: readonly Claim[]
 }
 
 /** A run that a worker has taken: nobody else may finish it while `lease` is the newest. */
@@ -239,8 +244,8 @@ export interface Store {
   /** Removes what is older than the retention, in small batches. Answers how many events went. */
   retire(retention: Retention): Promise<number>
 
-  /** Calls back with the id of each run that this process has finished. */
-  onFinished(listener: (runId: string) => void): () => void
+  /** Calls back with each run that this process has finished, and with how it ended. */
+  onFinished(listener: (runId: string, end: RunEnd) => void): () => void
   /** Calls back with runs that may start now because this process has ended the one that they were held behind. */
   onReleased(listener: (jobs: readonly Job[]) => void): () => void
   ping(): Promise<Ping>

@@ -28,8 +28,11 @@ export type Aftermath =
 /** One try at one run: take the lease, run the function, decide, write it down. */
 export async function runAttempt(fn: LoadedFunction, job: Job, deps: AttemptDeps): Promise<Aftermath> {
   const claim = await deps.store.claim(job, deps.workerId)
-  if (!claim) return { kind: 'none' }
+  return claim ? runClaim(fn, claim, deps) : { kind: 'none' }
+}
 
+/** The same with a lease that is ours already. */
+export async function runClaim(fn: LoadedFunction, claim: Claim, deps: AttemptDeps): Promise<Aftermath> {
   const held = deps.hold(claim)
   const started = performance.now()
   try {

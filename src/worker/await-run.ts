@@ -10,9 +10,9 @@ const MAX_LOOK_MS = 250
  * another's. Null at the deadline.
  */
 export function createAwaitRun(store: Store): AwaitRun {
-  const waiting = new Map<string, Set<() => void>>()
-  store.onFinished((runId) => {
-    for (const look of waiting.get(runId) ?? []) look()
+  const waiting = new Map<string, Set<(end: RunEnd) => void>>()
+  store.onFinished((runId, end) => {
+    for (const wake of waiting.get(runId) ?? []) wake(end)
   })
 
   return (runId, timeoutMs, { duplicate = false } = {}) =>
@@ -26,7 +26,7 @@ export function createAwaitRun(store: Store): AwaitRun {
         done = true
         clearTimeout(timer)
         const others = waiting.get(runId)
-        others?.delete(wake)
+        others?.delete(settle)
         if (others?.size === 0) waiting.delete(runId)
         resolve(end)
       }
@@ -44,9 +44,8 @@ export function createAwaitRun(store: Store): AwaitRun {
         lookMs = Math.min(lookMs * 2, MAX_LOOK_MS)
       }
 
-      const wake = (): void => void look()
       const others = waiting.get(runId) ?? new Set()
-      waiting.set(runId, others.add(wake))
+      waiting.set(runId, others.add(settle))
       if (duplicate) void look()
       else lookLater(timeoutMs)
     })

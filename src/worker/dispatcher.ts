@@ -5,6 +5,7 @@ import { type Loop, startLoop } from '../lib/service.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import type { Store } from '../store/store.ts'
 import { MAX_LOSSES } from './retry.ts'
+import type { Place, Worker } from './worker.ts'
 
 export interface DispatcherDeps {
   readonly store: Store
@@ -25,7 +26,9 @@ export interface DispatcherDeps {
  */
 export interface Dispatcher {
   /** A worker of this process, who is asked before the queue is. */
-  offerTo(offer: (job: Job) => boolean): void
+  offerTo(worker: Pick<Worker, 'offer' | 'reserve'>): void
+  /** A place that this worker has free for a run that is about to be made. */
+  reserve(functionId: string): Place | null
   /** Adds jobs soon. Never rejects: what cannot be added now is found by the sweep. */
   enqueue(jobs: readonly Job[]): void
   /** Some run is due in this many ms. */
@@ -54,10 +57,10 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   const complain = (what: string) => (error: unknown) => logger.warn({ error: explain(error) }, what)
 
-  let offer = (_job: Job): boolean => false
+  let worker: Pick<Worker, 'offer' | 'reserve'> | null = null
 
   const enqueue = (made: readonly Job[]): void => {
-    const jobs = made.filter((job) => !offer(job))
+    const jobs = made.filter((job) => worker?.offer(job) !== true)
     if (jobs.length === 0) return
     void queue.add(jobs).then(
       () => marker.add(jobs),
@@ -87,9 +90,10 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   }
 
   return {
-    offerTo(worker) {
-      offer = worker
+    offerTo(own) {
+      worker = own
     },
+    reserve: (functionId) => worker?.reserve(functionId) ?? null,
     enqueue,
     expect,
     start() {

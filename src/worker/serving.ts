@@ -1,5 +1,3 @@
-import { explain } from '../errors.ts'
-import type { Logger } from '../lib/log.ts'
 import { createSlots, type Slots } from '../lib/slots.ts'
 import type { Consumer, Job, Queue } from '../queue/queue.ts'
 import type { LoadedFunction } from '../runtime/runtime.ts'
@@ -8,15 +6,20 @@ import type { LoadedFunction } from '../runtime/runtime.ts'
 export interface Serving {
   /** Changes which functions are served. Attempts under way go on. */
   serve(functions: readonly LoadedFunction[]): Promise<void>
-  /** Takes a job past the queue if there is a free place for it. */
-  offer(job: Job): boolean
+  /** Takes a free place for a run that does not come over the queue; null if there is none. It must be given back. */
+  reserve(functionId: string): Reserved | null
   /** Takes no more, and resolves when every attempt under way has ended. */
   stop(): Promise<void>
 }
 
+export interface Reserved {
+  readonly fn: LoadedFunction
+  /** Idempotent. */
+  give(): void
+}
+
 export interface ServingDeps {
   readonly queue: Queue
-  readonly logger: Logger
   /** Most attempts of one function at once. */
   readonly concurrency: number
   /** One attempt, to its end. */
@@ -30,7 +33,7 @@ interface Served {
   readonly slots: Slots
 }
 
-export function createServing({ queue, logger, concurrency, work }: ServingDeps): Serving {
+export function createServing({ queue, concurrency, work }: ServingDeps): Serving {
   const served = new Map<string, Served>()
   /** Attempts that did not come from the queue, and consumers of functions that are gone or have changed. */
   const leaving = new Set<Promise<void>>()
@@ -80,20 +83,30 @@ export function createServing({ queue, logger, concurrency, work }: ServingDeps)
       for (const functionId of [...served.keys()].filter((id) => !wanted.has(id))) end(functionId)
       await Promise.all(functions.map(start))
     },
-    offer(job) {
-      const one = served.get(job.functionId)
-      if (stopping || !one || one.fn.concurrency !== null || !one.slots.tryTake()) return false
-      const attempt = workIn(job, one.slots).catch((error: unknown) => {
-        // Not claimed, because Postgres is away: the run is due again in a second.
-        logger.debug({ run: job.runId, error: explain(error) }, 'could not take a run')
+    reserve(functionId) {
+      const one = served.get(functionId)
+      if (stopping || !one || one.fn.concurrency !== null || !one.slots.tryTake()) return null
+      let given = (): void => undefined
+      follow(new Promise((resolve) => (given = resolve)))
+      const give = once(() => {
+        one.slots.give()
+        given()
       })
-      follow(attempt)
-      return true
+      return { fn: one.fn, give }
     },
     async stop() {
       stopping = true
       const consumers = [...served.values()].map(({ consumer }) => consumer.stop())
       await Promise.allSettled([...consumers, ...leaving])
     },
+  }
+}
+
+function once(work: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    work()
   }
 }

@@ -1,15 +1,15 @@
-import { TappetError } from '../errors.ts'
+import { explain, TappetError } from '../errors.ts'
 import { newId } from '../lib/id.ts'
 import type { Logger } from '../lib/log.ts'
 import { pause } from '../lib/service.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import type { FunctionRuntime, LoadedFunction } from '../runtime/runtime.ts'
-import type { Store } from '../store/store.ts'
+import type { Claim, Store } from '../store/store.ts'
 import type { Tracing } from '../tracing/tracing.ts'
-import { runAttempt } from './attempt.ts'
+import { type Aftermath, runAttempt, runClaim } from './attempt.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { createLeases } from './leases.ts'
-import { createServing } from './serving.ts'
+import { createServing, type Reserved } from './serving.ts'
 
 export interface WorkerDeps {
   readonly store: Store
@@ -38,10 +38,21 @@ export interface Worker {
    * is good wherever it comes from. False: it must be queued. Functions with a limit over all processes are queued always.
    */
   offer(job: Job): boolean
+  /** Keeps such a place for a run that is about to be made, so that it can be made as started; null if there is none. */
+  reserve(functionId: string): Place | null
   /** How many attempts are under way. */
   busy(): number
   /** Takes no more; waits up to `graceMs` for attempts under way, then gives them back unused. Idempotent. */
   stop(graceMs: number): Promise<void>
+}
+
+/** A place that a worker keeps for one run. */
+export interface Place {
+  readonly workerId: string
+  /** Runs what the ledger has started on this worker, and frees the place when it is over. */
+  start(claim: Claim): void
+  /** Frees it without a run. */
+  release(): void
 }
 
 /** How long functions get to honour their signal when the grace is over, and to be written down. */
@@ -56,12 +67,21 @@ export function createWorker(deps: WorkerDeps): Worker {
   const attemptDeps = { ...deps, workerId: id, hold: leases.hold, random }
   let stopped: Promise<void> | null = null
 
-  const work = async (fn: LoadedFunction, job: Job): Promise<void> => {
-    const next = await runAttempt(fn, job, attemptDeps)
+  const follow = (next: Aftermath): void => {
     if (next.kind === 'due') dispatcher.expect(next.inMs)
     if (next.kind === 'again') dispatcher.enqueue([next.job])
   }
-  const serving = createServing({ queue, logger, concurrency, work })
+  const work = async (fn: LoadedFunction, job: Job): Promise<void> =>
+    follow(await runAttempt(fn, job, attemptDeps))
+  const serving = createServing({ queue, concurrency, work })
+
+  const fill = (place: Reserved, runId: string, attempt: Promise<void>): void => {
+    const onError = (error: unknown): void => {
+      // Not claimed, because Postgres is away: the run is due again in a second.
+      logger.debug({ run: runId, error: explain(error) }, 'could not take a run')
+    }
+    void attempt.catch(onError).finally(place.give)
+  }
 
   const finish = async (graceMs: number): Promise<void> => {
     const ended = serving.stop()
@@ -79,7 +99,18 @@ export function createWorker(deps: WorkerDeps): Worker {
       await leases.start()
       await serving.serve(functions)
     },
-    offer: (job) => handOver && serving.offer(job),
+    offer(job) {
+      const place = handOver ? serving.reserve(job.functionId) : null
+      if (place) fill(place, job.runId, work(place.fn, job))
+      return place !== null
+    },
+    reserve(functionId) {
+      const place = handOver ? serving.reserve(functionId) : null
+      if (!place) return null
+      const start = (claim: Claim): void =>
+        fill(place, claim.runId, runClaim(place.fn, claim, attemptDeps).then(follow))
+      return { workerId: id, start, release: place.give }
+    },
     busy: leases.count,
     stop: (graceMs) => (stopped ??= finish(graceMs)),
   }

@@ -20,8 +20,9 @@ const SABOTAGES: readonly Sabotage[] = [
     file: 'broker.js',
     replace: 'store.accept({',
     by: `((event) => {
-            setTimeout(() => store.accept(event).then(({ jobs }) => dispatcher.enqueue(jobs)).catch(() => undefined), 300);
-            return Promise.resolve({ eventId: event.id, runIds: event.runs.map((run) => run.id), duplicate: false, jobs: [] });
+            const runs = event.runs.map(({ worker, ...run }) => run);
+            setTimeout(() => store.accept({ ...event, runs }).then(({ jobs }) => dispatcher.enqueue(jobs)).catch(() => undefined), 300);
+            return Promise.resolve({ eventId: event.id, runIds: event.runs.map((run) => run.id), duplicate: false, jobs: [], claims: [] });
         })({`,
     engine: 'postgres',
     faults: ['kill a broker'],

@@ -9,6 +9,7 @@ import type { Metered } from '../../src/store/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { makeEnvelope, makeEvent, makeRun } from '../support/make.ts'
 import { keepsOrder } from './order.ts'
+import { startsInPlace } from './places.ts'
 
 const failure: Failure = toFailure(new Error('boom'))
 const worker = { id: 'wrk_a', host: 'here', pid: 1 }
@@ -82,6 +83,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
           runIds: first.runIds,
           duplicate: true,
           jobs: [],
+          claims: [],
         })
         assert.equal((await store.runs({})).length, 1)
       })
@@ -369,6 +371,7 @@ export function conformsToStore(name: string, make: () => Promise<Store>): void 
     })
 
     keepsOrder(() => store)
+    startsInPlace(() => store)
 
     describe('people', () => {
       it('G2: replays a dead run with all its attempts', async () => {

@@ -15,7 +15,14 @@ const subscription: Subscription = { functionId: 'orders/place', index: 0, trigg
 function makeBroker(store: Store, admit: FunctionRuntime['admit'], hasIdempotencyKey = true) {
   const fn = makeFunction({ hasIdempotencyKey })
   const runtime = { admit } as FunctionRuntime
-  const dispatcher = { offerTo() {}, enqueue() {}, expect() {}, start() {}, stop: async () => undefined }
+  const dispatcher = {
+    offerTo() {},
+    reserve: () => null,
+    enqueue() {},
+    expect() {},
+    start() {},
+    stop: async () => undefined,
+  }
   return createBroker({
     store,
     runtime,

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { silentLogger } from '../../src/lib/log.ts'
 import { createSlots } from '../../src/lib/slots.ts'
 import { createMemoryQueue } from '../../src/queue/memory.ts'
 import type { Job } from '../../src/queue/queue.ts'
@@ -45,11 +44,11 @@ describe('slots', () => {
   })
 })
 
-describe('a job that is offered', () => {
+describe('a place for a run that does not come over the queue', () => {
   const serve = async (concurrency: number, limit: number | null = null) => {
     const queue = createMemoryQueue()
     const work = makeWork()
-    const serving = createServing({ queue, logger: silentLogger, concurrency, work: work.work })
+    const serving = createServing({ queue, concurrency, work: work.work })
     await serving.serve([makeFunction({ concurrency: limit })])
     const close = async (): Promise<void> => {
       const stopped = serving.stop()
@@ -57,15 +56,21 @@ describe('a job that is offered', () => {
       await stopped
       await queue.close()
     }
-    return { queue, serving, work, close }
+    /** As the worker does with a place that it gets. */
+    const offer = ({ runId, functionId, lease }: Job): boolean => {
+      const place = serving.reserve(functionId)
+      if (place) void work.work(place.fn, { runId, functionId, lease }).then(place.give)
+      return place !== null
+    }
+    return { queue, serving, work, offer, close }
   }
 
   it('is taken while there is a place, and never beyond what the process may do at once', async () => {
-    const { queue, serving, work, close } = await serve(2)
+    const { queue, work, offer, close } = await serve(2)
     await queue.add([job(1)])
     await eventually(() => work.under.size === 1, 'the queued job runs')
     assert.deepEqual(
-      [2, 3, 4].map((n) => serving.offer(job(n))),
+      [2, 3, 4].map((n) => offer(job(n))),
       [true, false, false],
     )
     await queue.add([job(5), job(6)])
@@ -79,22 +84,36 @@ describe('a job that is offered', () => {
   })
 
   it('is left to the queue when the function has a limit over all processes, or is not served here', async () => {
-    const { serving, close } = await serve(5, 3)
-    assert.equal(serving.offer(job(1)), false)
-    assert.equal(serving.offer({ ...job(1), functionId: 'elsewhere' }), false)
+    const { offer, close } = await serve(5, 3)
+    assert.equal(offer(job(1)), false)
+    assert.equal(offer({ ...job(1), functionId: 'elsewhere' }), false)
     await close()
   })
 
   it('is waited for when the worker stops, and not taken any more', async () => {
-    const { serving, work, close } = await serve(5)
-    assert.equal(serving.offer(job(1)), true)
+    const { serving, work, offer, close } = await serve(5)
+    assert.equal(offer(job(1)), true)
     let stopped = false
     const stopping = serving.stop().then(() => (stopped = true))
-    assert.equal(serving.offer(job(2)), false)
+    assert.equal(offer(job(2)), false)
     await new Promise((resolve) => setImmediate(resolve))
     assert.equal(stopped, false)
     work.under.get('run_1')?.()
     await stopping
+    await close()
+  })
+
+  it('is free again however often it is given back', async () => {
+    const { serving, close } = await serve(1)
+    const first = serving.reserve('orders/place')
+    assert.equal(serving.reserve('orders/place'), null)
+    first?.give()
+    first?.give()
+    const second = serving.reserve('orders/place')
+    assert.ok(second)
+    first?.give()
+    assert.equal(serving.reserve('orders/place'), null, 'one place, which the second has')
+    second.give()
     await close()
   })
 })

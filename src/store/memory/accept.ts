@@ -1,5 +1,6 @@
 import type { Job } from '../../queue/queue.ts'
-import type { Acceptance, NewEvent, NewRun } from '../store.ts'
+import { firstClaim } from '../first-claim.ts'
+import type { Acceptance, Claim, NewEvent, NewRun } from '../store.ts'
 import { headOf, type MemoryRun, type State, toJob } from './state.ts'
 
 export function accept(state: State, event: NewEvent): Acceptance {
@@ -20,23 +21,25 @@ function toDuplicate(state: State, event: NewEvent, eventId: string): Acceptance
     const own = left.findIndex(({ functionId }) => functionId === run.functionId)
     return (own < 0 ? findByKey(state, run) : left.splice(own, 1)[0])?.id ?? []
   })
-  return { eventId, runIds: [...wanted, ...left.map(({ id }) => id)], duplicate: true, jobs: [] }
+  return { eventId, runIds: [...wanted, ...left.map(({ id }) => id)], duplicate: true, jobs: [], claims: [] }
 }
 
 function addRuns(state: State, event: NewEvent): Acceptance {
   const jobs: Job[] = []
+  const claims: Claim[] = []
   let made = 0
   const runIds = event.runs.map((wanted) => {
     const same = findByKey(state, wanted)
     if (same) return same.id
     const run = makeRun(wanted, event, state)
     state.runs.set(run.id, run)
-    if (!run.held) jobs.push(toJob(run))
+    if (run.state === 'running') claims.push(firstClaim(wanted, event.envelope))
+    else if (!run.held) jobs.push(toJob(run))
     made++
     return run.id
   })
   const duplicate = event.runs.length > 0 && made === 0
-  return { eventId: event.id, runIds, duplicate, jobs: event.delayMs > 0 ? [] : jobs }
+  return { eventId: event.id, runIds, duplicate, jobs: event.delayMs > 0 ? [] : jobs, claims }
 }
 
 function findByKey(state: State, { functionId, idempotencyKey }: NewRun): MemoryRun | undefined {
@@ -48,15 +51,21 @@ function findByKey(state: State, { functionId, idempotencyKey }: NewRun): Memory
 
 function makeRun(wanted: NewRun, event: NewEvent, state: State): MemoryRun {
   const at = state.now()
+  const { worker = null, ...run } = wanted
+  const starts =
+    worker !== null &&
+    event.delayMs === 0 &&
+    wanted.orderingKey === null &&
+    !state.paused.has(wanted.functionId)
   return {
-    ...wanted,
+    ...run,
     eventId: event.id,
-    state: 'accepted',
-    attempt: 0,
-    lease: 0,
+    state: starts ? 'running' : 'accepted',
+    attempt: Number(starts),
+    lease: Number(starts),
     losses: 0,
     crashes: 0,
-    worker: null,
+    worker: starts ? worker : null,
     held: headOf(state, wanted) !== undefined,
     place: ++state.lastPlace.value,
     result: null,
@@ -65,7 +74,7 @@ function makeRun(wanted: NewRun, event: NewEvent, state: State): MemoryRun {
     dueAt: new Date(at.getTime() + event.delayMs),
     createdAt: at,
     queuedAt: null,
-    startedAt: null,
+    startedAt: starts ? at : null,
     finishedAt: null,
   }
 }

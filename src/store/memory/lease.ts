@@ -1,5 +1,6 @@
 import type { Job } from '../../queue/queue.ts'
 import { isCrash, isFinal, mayMove } from '../run-state.ts'
+import { endOf } from '../run-end.ts'
 import type { Claim, Outcome, Store } from '../store.ts'
 import { ago, allRuns, type MemoryRun, move, putBack, record, releaseNext, type State } from './state.ts'
 
@@ -22,7 +23,7 @@ export function leaseMethods(state: State): LeaseMethods {
       end(run, outcome, state.now())
       if (isFinal(run.state)) {
         releaseNext(state, run)
-        state.finished.emit('run', runId)
+        state.finished.emit('run', runId, endOf(outcome))
       }
       return true
     },

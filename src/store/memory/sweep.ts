@@ -1,4 +1,5 @@
 import type { Job } from '../../queue/queue.ts'
+import { CANCELLED } from '../run-end.ts'
 import { isFinal } from '../run-state.ts'
 import type { Store } from '../store.ts'
 import {
@@ -72,7 +73,7 @@ export function sweepMethods(state: State): SweepMethods {
       if (run.state === 'running') record(state, run, 'cancelled', {})
       move(run, 'cancelled', { finishedAt: now(), worker: null, held: false })
       releaseNext(state, run)
-      state.finished.emit('run', runId)
+      state.finished.emit('run', runId, CANCELLED)
       return true
     },
     async pause(functionId, pausedBy) {

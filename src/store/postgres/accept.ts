@@ -1,5 +1,6 @@
 import type { Pool, PoolClient } from 'pg'
 import { newId } from '../../lib/id.ts'
+import { firstClaim } from '../first-claim.ts'
 import type { Acceptance, NewEvent } from '../store.ts'
 import { type Db, digest, insert, insertInOrder, isOrdered, type Made, ordersOf } from './insert.ts'
 import { inOrder, release } from './order.ts'
@@ -57,11 +58,14 @@ async function answer(db: Db, events: readonly NewEvent[], made: Made): Promise<
     if (first) return toDuplicate(event, first, shared)
     const runs = event.runs.map((run) => shared.get(run.id) ?? run.id)
     const ready = event.runs.filter(({ id }) => made.runs.has(id) && !made.held.has(id))
+    const waiting = ready.filter(({ id }) => !made.running.has(id))
     return {
       eventId: event.id,
       runIds: runs,
       duplicate: event.runs.length > 0 && event.runs.every(({ id }) => !made.runs.has(id)),
-      jobs: event.delayMs > 0 ? [] : ready.map(({ id, functionId }) => ({ runId: id, functionId, lease: 0 })),
+      jobs:
+        event.delayMs > 0 ? [] : waiting.map(({ id, functionId }) => ({ runId: id, functionId, lease: 0 })),
+      claims: ready.filter(({ id }) => made.running.has(id)).map((run) => firstClaim(run, event.envelope)),
     }
   })
 }
@@ -121,7 +125,7 @@ function toDuplicate(
     const own = left.findIndex((run) => run.function_id === functionId)
     return (own < 0 ? shared.get(id) : left.splice(own, 1)[0]?.id) ?? []
   })
-  return { eventId, runIds: [...wanted, ...left.map(({ id }) => id)], duplicate: true, jobs: [] }
+  return { eventId, runIds: [...wanted, ...left.map(({ id }) => id)], duplicate: true, jobs: [], claims: [] }
 }
 
 async function firstDeliveries(db: Db, events: readonly NewEvent[]): Promise<Map<string, FirstDelivery>> {

@@ -28,15 +28,21 @@ const insertion = (columns: string, values: string, parameters: string): string 
       join new_events e on e.id = r.event
       order by r.function_id, r.key, r.place
     on conflict (function_id, idempotency_key) where idempotency_key is not null do nothing
-    returning id, held
+    returning id, held, state
   )
   select array(select id from new_events) as events, array(select id from new_runs) as runs,
-         array(select id from new_runs where held) as held`
+         array(select id from new_runs where held) as held, array(select id from new_runs where state = 'running') as running`
 
+/** One that a worker keeps a place for is made as that worker's claim would leave it, and need not be touched twice. */
 const INSERT = insertion(
-  '',
-  '',
-  ') with ordinality as r(id, event, function_id, trigger, key, max_attempts, delay_ms, place)',
+  ', state, attempt, lease, worker, started_at',
+  `, case when s.now then 'running' else 'accepted' end, s.now::int, s.now::int,
+           case when s.now then r.worker end, case when s.now then now() end`,
+  `, $17::text[])
+        with ordinality as r(id, event, function_id, trigger, key, max_attempts, delay_ms, worker, place)
+      cross join lateral (
+        select r.worker is not null and r.delay_ms = 0
+               and not exists (select from tappet.paused p where p.function_id = r.function_id)) as s(now)`,
 )
 
 /** For holders of the locks. The first of its key is the head, unless there is one already. */
@@ -58,10 +64,13 @@ export interface Made {
   readonly events: ReadonlySet<string>
   readonly runs: ReadonlySet<string>
   readonly held: Set<string>
+  /** Started already. */
+  readonly running: ReadonlySet<string>
 }
 
 export function insert(db: Db, events: readonly NewEvent[]): Promise<Made> {
-  return store(db, 'accept', INSERT, insertValues(events))
+  const workers = events.flatMap(({ runs }) => runs.map(({ worker }) => worker ?? null))
+  return store(db, 'accept', INSERT, [...insertValues(events), workers])
 }
 
 /** For holders of the locks. */
@@ -72,7 +81,12 @@ export function insertInOrder(db: Db, events: readonly NewEvent[]): Promise<Made
 
 async function store(db: Db, name: string, text: string, values: unknown[]): Promise<Made> {
   const [made] = await query<Record<keyof Made, string[]>>(db, name, text, values)
-  return { events: new Set(made?.events), runs: new Set(made?.runs), held: new Set(made?.held) }
+  return {
+    events: new Set(made?.events),
+    runs: new Set(made?.runs),
+    held: new Set(made?.held),
+    running: new Set(made?.running),
+  }
 }
 
 export function isOrdered({ runs }: NewEvent): boolean {

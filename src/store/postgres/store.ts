@@ -10,6 +10,7 @@ import { isOrdered } from './insert.ts'
 import { releaseStuck } from './order.ts'
 import { beat, claimAll, disown, finishAll, finishInOrder, forget, leave, neighbours } from './lease.ts'
 import * as people from './people.ts'
+import { CANCELLED, endOf } from '../run-end.ts'
 import { isBadValue, query, toStoreError } from './pool.ts'
 import { pause, paused, resume } from './pause.ts'
 import * as read from './read.ts'
@@ -46,8 +47,8 @@ export function createPostgresStore(pool: Pool): Store {
     claim: (job, workerId) => batchers.claiming.add({ job, workerId }),
     async finish(finish) {
       const ended = await batcherOf(finish).add(finish).catch(refuseOutcome)
-      const { kind } = finish.outcome
-      if (ended && (kind === 'completed' || kind === 'dead')) finished.emit('run', finish.runId)
+      const end = endOf(finish.outcome)
+      if (ended && end !== null) finished.emit('run', finish.runId, end)
       return ended
     },
     due: (limit) => sweep.due(pool, limit),
@@ -73,7 +74,7 @@ export function createPostgresStore(pool: Pool): Store {
       const next = await people.cancel(pool, runId)
       if (next === null) return false
       released(next)
-      finished.emit('run', runId)
+      finished.emit('run', runId, CANCELLED)
       return true
     },
     pause: (functionId, by) => pause(pool, functionId, by),
