@@ -5,6 +5,7 @@ import type { LogLine } from '../runtime/runtime.ts'
 import type { RunEnd } from '../triggers/trigger.ts'
 import type { RunState } from './run-state.ts'
 import type { Metered, Usage } from './usage.ts'
+import type { Lease, Neighbour, WorkerInfo } from './workers.ts'
 
 /** A run to be made, with its event. */
 export interface NewRun {
@@ -82,7 +83,7 @@ export interface Finish {
   readonly meter?: Metered | null
 }
 
-export type { Metered }
+export type { Lease, Metered, Neighbour, WorkerInfo }
 
 export interface Run {
   readonly id: string
@@ -133,27 +134,6 @@ export interface Pause {
   readonly pausedAt: Date
   /** Name of the key. */
   readonly pausedBy: string
-}
-
-export interface WorkerInfo {
-  readonly id: string
-  readonly host: string
-  readonly pid: number
-  /** As in `ProcessIdentity`, where they are known. */
-  readonly machine?: string
-  readonly birth?: string
-}
-
-/** A worker that some process can look for by itself. */
-export interface Neighbour {
-  readonly id: string
-  readonly pid: number
-  readonly birth: string
-}
-
-export interface Lease {
-  readonly runId: string
-  readonly lease: number
 }
 
 export interface Retention {

@@ -5,6 +5,7 @@ import type { Job } from '../queue/queue.ts'
 import type { FunctionRuntime, LoadedFunction, Meter, Settled } from '../runtime/runtime.ts'
 import type { Claim, Finish, Metered, Outcome, Store } from '../store/store.ts'
 import { NO_TRACING, type Tracing } from '../tracing/tracing.ts'
+import type { Hold } from './leases.ts'
 import { decide } from './retry.ts'
 
 export interface AttemptDeps {
@@ -12,8 +13,8 @@ export interface AttemptDeps {
   readonly runtime: FunctionRuntime
   readonly workerId: string
   readonly logger: Logger
-  /** Notes that this worker holds the lease; the signal aborts when it must let go. */
-  readonly hold: (claim: Claim) => { readonly signal: AbortSignal; release(): void }
+  /** Notes that this worker holds the lease. */
+  readonly hold: (claim: Claim) => Hold
   readonly random: () => number
   /** Default none. */
   readonly tracing?: Tracing
@@ -36,7 +37,7 @@ export async function runClaim(fn: LoadedFunction, claim: Claim, deps: AttemptDe
   const held = deps.hold(claim)
   const started = performance.now()
   try {
-    const { settled, meter } = await runWithDeadline(fn, claim, held.signal, deps)
+    const { settled, meter } = await runWithDeadline(fn, claim, held, deps)
     const outcome = decide(settled, claim, fn.retry, deps.random())
     const { runId, functionId, lease, attempt, order } = claim
     const durationMs = performance.now() - started
@@ -51,7 +52,7 @@ export async function runClaim(fn: LoadedFunction, claim: Claim, deps: AttemptDe
       durationMs,
       meter,
     }
-    const ended = await writeDown(finish, held.signal, deps)
+    const ended = await writeDown(finish, held, deps)
     tell(deps.logger, claim, outcome, durationMs, ended)
     return ended ? aftermath(claim, outcome) : { kind: 'none' }
   } finally {
@@ -63,21 +64,19 @@ export async function runClaim(fn: LoadedFunction, claim: Claim, deps: AttemptDe
 async function runWithDeadline(
   fn: LoadedFunction,
   claim: Claim,
-  stop: AbortSignal,
+  { signal, abort }: Hold,
   { runtime, tracing = NO_TRACING }: AttemptDeps,
 ): Promise<{ readonly settled: Settled; readonly meter: Metered | null }> {
-  const deadline = new AbortController()
   let timer: NodeJS.Timeout | undefined
   let meter: Metered | null = null
   const onStart = (): void => {
-    timer = setTimeout(() => deadline.abort(tooLate(fn)), fn.timeoutMs)
+    timer = setTimeout(() => abort(tooLate(fn)), fn.timeoutMs)
   }
   const onMeter = (taken: Meter): void => {
     meter = { ...taken, memoryMb: fn.memoryMb }
   }
   const { runId, attempt, maxAttempts, event, trigger, losses } = claim
   try {
-    const signal = AbortSignal.any([deadline.signal, stop])
     const settled = await tracing.run({ functionId: fn.id, runId, attempt, event }, (trace) => {
       const invocation = { runId, attempt, maxAttempts, event, trigger, alone: losses > 0, trace }
       return runtime.run(fn, invocation, signal, onStart, onMeter)
@@ -101,11 +100,7 @@ const RETRY_WRITE_MS = 250
  * The outcome is written down as soon as the ledger answers, however long that takes; only a lost lease, which the
  * ledger would refuse, ends the waiting.
  */
-async function writeDown(
-  finish: Finish,
-  stop: AbortSignal,
-  { store, logger }: AttemptDeps,
-): Promise<boolean> {
+async function writeDown(finish: Finish, { isOver }: Hold, { store, logger }: AttemptDeps): Promise<boolean> {
   let told: string | null = null
   for (let outcome = finish.outcome; ;) {
     try {
@@ -116,13 +111,13 @@ async function writeDown(
         outcome = { kind: 'dead', failure: toFailure(error) }
         continue
       }
-      if (stop.aborted) return false
+      if (isOver()) return false
       // Whatever else it is, it is no reason to undo what the function has done.
       const level = isCodeOf(error, 'TPT_UNAVAILABLE') ? 'debug' : 'warn'
       if (told !== String(error))
         logger[level]({ run: finish.runId, error: explain(error) }, 'waiting to write an outcome down')
       told = String(error)
-      await pause(RETRY_WRITE_MS, stop)
+      await pause(RETRY_WRITE_MS)
     }
   }
 }

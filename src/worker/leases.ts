@@ -8,13 +8,23 @@ import type { Claim, Lease, Store } from '../store/store.ts'
 
 /** The runs that this worker holds, and the heart that keeps them its own. */
 export interface Leases {
-  /** Notes a lease; the signal aborts when it is lost: the run was cancelled, or another worker has it. */
-  hold(claim: Claim): { readonly signal: AbortSignal; release(): void }
+  hold(claim: Claim): Hold
   count(): number
   /** Says that the worker is alive, and goes on saying so. */
   start(): Promise<void>
   abortAll(reason: TappetError): void
   stop(): Promise<void>
+}
+
+/** One lease that this worker holds. One signal for all reasons to stop: to join several cost more than the rest of it. */
+export interface Hold {
+  /** Aborts when the lease is lost (the run was cancelled, or another worker has it), or by `abort`. */
+  readonly signal: AbortSignal
+  /** Aborts the signal, and keeps the lease. */
+  abort(reason: TappetError): void
+  /** Whether the lease is lost, or the worker stops and waits no longer. */
+  isOver(): boolean
+  release(): void
 }
 
 export interface LeasesDeps {
@@ -29,6 +39,7 @@ export interface LeasesDeps {
 interface Held {
   readonly lease: number
   readonly controller: AbortController
+  over: boolean
 }
 
 export function createLeases({ store, workerId, heartbeatMs, logger, onDisowned }: LeasesDeps): Leases {
@@ -37,13 +48,16 @@ export function createLeases({ store, workerId, heartbeatMs, logger, onDisowned 
   const list = (): Lease[] => [...held].map(([runId, { lease }]) => ({ runId, lease }))
   let heart: Loop | null = null
 
+  const end = (one: Held, reason: TappetError): void => {
+    one.over = true
+    one.controller.abort(reason)
+  }
+
   const beat = async (): Promise<void> => {
     for (const { runId, lease } of await store.heartbeat(info, list())) {
       const mine = held.get(runId)
       if (mine?.lease !== lease) continue
-      mine.controller.abort(
-        new TappetError('TPT_LEASE_LOST', `run ${runId} was cancelled, or another worker has it`),
-      )
+      end(mine, new TappetError('TPT_LEASE_LOST', `run ${runId} was cancelled, or another worker has it`))
     }
     onDisowned(await store.disown(workerId, list()))
   }
@@ -51,11 +65,13 @@ export function createLeases({ store, workerId, heartbeatMs, logger, onDisowned 
   return {
     hold({ runId, lease }) {
       const controller = new AbortController()
-      held.set(runId, { lease, controller })
+      const own: Held = { lease, controller, over: false }
+      held.set(runId, own)
       const release = (): void => {
-        if (held.get(runId)?.lease === lease) held.delete(runId)
+        if (held.get(runId) === own) held.delete(runId)
       }
-      return { signal: controller.signal, release }
+      const abort = (reason: TappetError): void => controller.abort(reason)
+      return { signal: controller.signal, abort, isOver: () => own.over, release }
     },
     count: () => held.size,
     async start() {
@@ -64,7 +80,7 @@ export function createLeases({ store, workerId, heartbeatMs, logger, onDisowned 
       heart ??= startLoop(beat, { everyMs: heartbeatMs, onError })
     },
     abortAll(reason) {
-      for (const { controller } of held.values()) controller.abort(reason)
+      for (const one of held.values()) end(one, reason)
     },
     stop: async () => heart?.stop(),
   }

@@ -53,6 +53,8 @@ async function main(): Promise<void> {
   const started = performance.now()
   const target = await startTarget()
   const rows: Row[] = []
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void target.stop().finally(() => process.exit(1)))
   try {
     for (const { name, cases } of chosen) rows.push(await runClass(target, name, cases))
   } finally {

@@ -16,7 +16,7 @@ import { createDispatcher, type Dispatcher } from '../../src/worker/dispatcher.t
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { eventually } from '../support/eventually.ts'
 import { recordingLogger } from '../support/recording-logger.ts'
-import { makeEvent, makeFunction, makeRun } from '../support/make.ts'
+import { makeEvent, makeFunction, makeHold, makeRun } from '../support/make.ts'
 
 const functionId = 'orders/place'
 
@@ -82,12 +82,18 @@ test('G4: an outcome that cannot be written down is tried again until it is, and
     if (++tries < 4) throw Object.assign(new Error('password authentication failed'), { code: '28P01' })
     return ledger.finish(outcome)
   }
-  const hold = () => ({ signal: new AbortController().signal, release: () => undefined })
   const run: FunctionRuntime['run'] = async () => ({ ok: true, result: 1 })
   const runtime = { ...createInlineRuntime(new Map(), NO_CALLS, () => undefined), run }
   const store = { ...ledger, finish }
   const alive = setInterval(() => undefined, 1_000)
-  await runAttempt(makeFunction(), job, { store, runtime, workerId: 'wrk_1', logger, hold, random: () => 0 })
+  await runAttempt(makeFunction(), job, {
+    store,
+    runtime,
+    workerId: 'wrk_1',
+    logger,
+    hold: makeHold,
+    random: () => 0,
+  })
   clearInterval(alive)
   assert.equal((await ledger.run(job.runId))?.state, 'completed')
   assert.deepEqual(lines, ['waiting to write an outcome down', 'run completed'])
@@ -114,9 +120,8 @@ test('a timeout does not run while the attempt waits for a place', async () => {
   const [job] = (await store.accept(makeEvent({ runs: [makeRun({ functionId, maxAttempts: 1 })] }))).jobs
   assert.ok(job)
   await store.heartbeat({ id: 'wrk_1', host: 'h', pid: 1 }, [])
-  const hold = () => ({ signal: new AbortController().signal, release: () => undefined })
   const runtime = { ...createInlineRuntime(new Map(), NO_CALLS, () => undefined), run }
-  const deps = { store, runtime, workerId: 'wrk_1', logger: silentLogger, hold, random: () => 0 }
+  const deps = { store, runtime, workerId: 'wrk_1', logger: silentLogger, hold: makeHold, random: () => 0 }
   await runAttempt(makeFunction({ timeoutMs: 10 }), job, deps)
   assert.deepEqual(seen, [false])
   assert.equal((await store.run(job.runId))?.failure?.code, 'TPT_TIMEOUT')

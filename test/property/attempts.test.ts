@@ -9,7 +9,7 @@ import { createMemoryStore } from '../../src/store/memory/store.ts'
 import { isFinal } from '../../src/store/run-state.ts'
 import type { Store } from '../../src/store/store.ts'
 import { runAttempt } from '../../src/worker/attempt.ts'
-import { makeEvent, makeFunction, makeRun } from '../support/make.ts'
+import { makeEvent, makeFunction, makeHold, makeRun } from '../support/make.ts'
 import { propertyRuns } from '../support/property.ts'
 
 type Ending = 'ok' | 'fails' | 'lost'
@@ -83,10 +83,9 @@ async function play(
       return { ok: false, lost: ending === 'lost', failure: toFailure(new Error(ending)) }
     },
   }
-  const hold = () => ({ signal: new AbortController().signal, release: () => undefined })
   const work = (job: Job, workerId: string) =>
     runAttempt(fn, job, {
-      ...{ store, workerId, hold, logger: silentLogger, random: () => 0 },
+      ...{ store, workerId, hold: makeHold, logger: silentLogger, random: () => 0 },
       runtime: runtime as FunctionRuntime,
     })
   const made = Array.from({ length: runs }, () => makeRun({ functionId: fn.id, maxAttempts: 3 }))

@@ -2,6 +2,7 @@ import type { Envelope } from '../../src/events/envelope.ts'
 import { newId } from '../../src/lib/id.ts'
 import type { LoadedFunction } from '../../src/runtime/runtime.ts'
 import type { NewEvent, NewRun } from '../../src/store/store.ts'
+import type { Hold } from '../../src/worker/leases.ts'
 
 export function makeEnvelope(more: Partial<Envelope> = {}): Envelope {
   const id = newId('msg')
@@ -55,5 +56,16 @@ export function makeFunction(more: Partial<LoadedFunction> = {}): LoadedFunction
     hasIdempotencyKey: false,
     hasOrderingKey: false,
     ...more,
+  }
+}
+
+/** A lease that nobody takes away. */
+export function makeHold(): Hold {
+  const controller = new AbortController()
+  return {
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+    isOver: () => false,
+    release: () => undefined,
   }
 }

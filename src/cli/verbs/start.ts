@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { TappetError } from '../../errors.ts'
 import { type Duration, toMs } from '../../lib/duration.ts'
+import { giveWay } from '../../lib/give-way.ts'
 import type { Logger } from '../../lib/log.ts'
 import { pause } from '../../lib/service.ts'
 import { readConfig, readEnvironment, ROLES, type Role } from '../../config.ts'
@@ -52,6 +53,7 @@ async function start(cli: Cli, { role, port, host, envFile = [], wait }: Options
     ...(host !== undefined && { host }),
     ...(role && { roles: role }),
   })
+  if (config.roles.every((one) => one === 'worker')) giveWay()
   const { createLogger } = await import('../../lib/log.ts')
   const logger = createLogger({ level: config.logLevel, format: config.logFormat })
   const { startApp } = await import('../../app.ts')

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import { giveWay } from '../../lib/give-way.ts'
 import { createLineReader } from './lines.ts'
 import { createMemoryWatch, type MemoryWatch } from './memory.ts'
 import { endOfInner, innermost } from './sandboxed.ts'
@@ -18,6 +19,7 @@ const groups = new Map<number, number>()
 /** What the dead have said may still be on its way this long. */
 const DRAIN_MS = 200
 
+giveWay()
 process.on('message', (message: ToSupervisor) => {
   if (message.op === 'start') start(message)
   else if (message.op === 'kill') killGroup(groups.get(message.id))
