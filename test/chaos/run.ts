@@ -73,7 +73,7 @@ async function runOn(engine: Engine, events: number, faults: number): Promise<bo
   process.stderr.write('\r\u001b[K')
   const text = toReport(trial, {
     title: `Chaos on ${engine === 'redis' ? 'Redis' : 'Postgres'}`,
-    command: `npm run chaos -- ${process.argv.slice(2).join(' ')}${values.seed ? '' : ` --seed ${seed}`}`,
+    command: `npm run chaos -- ${process.argv.slice(2).map(quoted).join(' ')}${values.seed ? '' : ` --seed ${seed}`}`,
     seed,
   })
   console.log(`\n${text}`)
@@ -84,6 +84,10 @@ async function runOn(engine: Engine, events: number, faults: number): Promise<bo
   }
   if (trial.verdict.wrong.length > 0) console.log(`the log of the processes: ${trial.logFile}`)
   return trial.verdict.wrong.length === 0
+}
+
+function quoted(argument: string): string {
+  return argument.includes(' ') ? `'${argument}'` : argument
 }
 
 function line(
