@@ -60,7 +60,15 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   let worker: Pick<Worker, 'offer' | 'reserve'> | null = null
 
   const enqueue = (made: readonly Job[]): void => {
-    const jobs = made.filter((job) => worker?.offer(job) !== true)
+    add(
+      made.filter((job) => {
+        const taken = worker?.offer(job) ?? false
+        if (taken instanceof Promise) void taken.then((was) => was || add([job]))
+        return taken === false
+      }),
+    )
+  }
+  const add = (jobs: readonly Job[]): void => {
     if (jobs.length === 0) return
     void queue.add(jobs).then(
       () => marker.add(jobs),

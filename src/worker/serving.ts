@@ -8,6 +8,8 @@ export interface Serving {
   serve(functions: readonly LoadedFunction[]): Promise<void>
   /** Takes a free place for a run that does not come over the queue; null if there is none. It must be given back. */
   reserve(functionId: string): Reserved | null
+  /** The same, and waits a little when a place is likely to be free soon. */
+  reserveSoon(functionId: string): Reserved | null | Promise<Reserved | null>
   /** Takes no more, and resolves when every attempt under way has ended. */
   stop(): Promise<void>
 }
@@ -25,6 +27,9 @@ export interface ServingDeps {
   /** One attempt, to its end. */
   readonly work: (fn: LoadedFunction, job: Job) => Promise<void>
 }
+
+/** Cheaper than the way over the queue and back, and short enough for others who would have a place at once. */
+const SOON_MS = 20
 
 interface Served {
   fn: LoadedFunction
@@ -77,6 +82,21 @@ export function createServing({ queue, concurrency, work }: ServingDeps): Servin
     if (known) follow(known.consumer.stop())
   }
 
+  /** Those with a limit over all processes are given out by the queue alone. */
+  const open = (functionId: string): Served | null => {
+    const one = served.get(functionId)
+    return stopping || one?.fn.concurrency !== null ? null : one
+  }
+  const keep = ({ fn, slots }: Served): Reserved => {
+    let given = (): void => undefined
+    follow(new Promise((resolve) => (given = resolve)))
+    const give = once(() => {
+      slots.give()
+      given()
+    })
+    return { fn, give }
+  }
+
   return {
     async serve(functions) {
       const wanted = new Set(functions.map((fn) => fn.id))
@@ -84,15 +104,14 @@ export function createServing({ queue, concurrency, work }: ServingDeps): Servin
       await Promise.all(functions.map(start))
     },
     reserve(functionId) {
-      const one = served.get(functionId)
-      if (stopping || !one || one.fn.concurrency !== null || !one.slots.tryTake()) return null
-      let given = (): void => undefined
-      follow(new Promise((resolve) => (given = resolve)))
-      const give = once(() => {
-        one.slots.give()
-        given()
-      })
-      return { fn: one.fn, give }
+      const one = open(functionId)
+      return one?.slots.tryTake() ? keep(one) : null
+    },
+    reserveSoon(functionId) {
+      const one = open(functionId)
+      const taken = one?.slots.takeWithin(SOON_MS) ?? false
+      if (!one || taken === false) return null
+      return taken === true ? keep(one) : taken.then((was) => (was ? keep(one) : null))
     },
     async stop() {
       stopping = true

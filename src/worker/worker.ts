@@ -35,9 +35,10 @@ export interface Worker {
   serve(functions: readonly LoadedFunction[]): Promise<void>
   /**
    * Takes a job that this process has just made, without the way over the queue, if there is a free place for it: a hint
-   * is good wherever it comes from. False: it must be queued. Functions with a limit over all processes are queued always.
+   * is good wherever it comes from; or if there will be one in some ms. False: it must be queued. Functions with a limit
+   * over all processes are queued always.
    */
-  offer(job: Job): boolean
+  offer(job: Job): boolean | Promise<boolean>
   /** Keeps such a place for a run that is about to be made, so that it can be made as started; null if there is none. */
   reserve(functionId: string): Place | null
   /** How many attempts are under way. */
@@ -100,9 +101,12 @@ export function createWorker(deps: WorkerDeps): Worker {
       await serving.serve(functions)
     },
     offer(job) {
-      const place = handOver ? serving.reserve(job.functionId) : null
-      if (place) fill(place, job.runId, work(place.fn, job))
-      return place !== null
+      const take = (place: Reserved | null): boolean => {
+        if (place) fill(place, job.runId, work(place.fn, job))
+        return place !== null
+      }
+      const place = handOver ? serving.reserveSoon(job.functionId) : null
+      return place instanceof Promise ? place.then(take) : take(place)
     },
     reserve(functionId) {
       const place = handOver ? serving.reserve(functionId) : null

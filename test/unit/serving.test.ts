@@ -42,6 +42,44 @@ describe('slots', () => {
     assert.deepEqual(order, [1, 2, 3])
     assert.equal(slots.tryTake(), true)
   })
+
+  it('are waited for as long as one is told to, in the same line as everybody', async () => {
+    const slots = createSlots(1)
+    assert.equal(slots.takeWithin(1_000), true)
+    const order: string[] = []
+    const first = Promise.resolve(slots.takeWithin(60_000)).then((was) => was && order.push('first'))
+    const second = slots.take().then(() => order.push('second'))
+    assert.equal(await slots.takeWithin(5), false)
+    slots.give()
+    await first
+    slots.give()
+    await second
+    assert.deepEqual(order, ['first', 'second'])
+    slots.give()
+    assert.deepEqual([slots.tryTake(), slots.tryTake()], [true, false], 'who gave up has left no hole')
+  })
+
+  it('are not waited for when they have lately been taken for longer than that', async () => {
+    let at = 0
+    const slots = createSlots(1, () => at)
+    const occupy = (ms: number): void => {
+      assert.equal(slots.tryTake(), true)
+      at += ms
+      slots.give()
+    }
+    for (let i = 0; i < 20; i++) occupy(100)
+    assert.equal(slots.tryTake(), true)
+    assert.equal(slots.takeWithin(50), false)
+    const waiting = slots.takeWithin(500)
+    assert.ok(waiting instanceof Promise)
+    slots.give()
+    assert.equal(await waiting, true)
+    slots.give()
+    for (let i = 0; i < 20; i++) occupy(1)
+    assert.equal(slots.tryTake(), true)
+    assert.ok(slots.takeWithin(50) instanceof Promise, 'it is quick again')
+    slots.give()
+  })
 })
 
 describe('a place for a run that does not come over the queue', () => {
