@@ -6,8 +6,8 @@ import { messageOf } from './health.ts'
 import type { ConsumeOptions, Consumer, Work } from './queue.ts'
 import type { Watch } from './wakeups.ts'
 
-/** How often an idle consumer looks without being woken: a wake-up can get lost with the process that heard it. */
-const LOOK_AGAIN_SECONDS = 5
+/** How often an idle consumer looks without being told that there is something: by wake-ups, and by the census. */
+const LOOK_AGAIN_SECONDS = 60
 /** Between calls that fail. Without it a worker whose Redis is full makes 10,000 a second. */
 const BACK_OFF_MS = 1_000
 /** How long stopping waits for the backend, when the jobs under way have been handled. */
@@ -25,6 +25,7 @@ export function startConsumer(options: ConsumerOptions, work: Work): Consumer {
   const stopping = new AbortController()
   const givingUp = new AbortController()
   const watch = engine.wakeups.watch(queueName, () => underWay.size < concurrency)
+  const { leave } = engine.census.join(queueName, () => watch.ring())
   const backend = harden(engine.backend(queueName), { ...options, watch, stopping, givingUp })
 
   const handle = async ({ id, data }: BullJob<JobData>): Promise<void> => {
@@ -56,6 +57,7 @@ export function startConsumer(options: ConsumerOptions, work: Work): Consumer {
   const stop = async (): Promise<void> => {
     stopping.abort()
     forget()
+    leave()
     const closed = worker.close()
     do await Promise.all(underWay)
     while (!(await settles(closed, STOP_MS)) && underWay.size > 0)
@@ -97,7 +99,7 @@ const NOTHING: [] = []
 
 /** Makes a backend's calls that fail wait, repeat, or come back empty: a Worker loops on errors without a pause. */
 function harden(backend: IQueueBackend, options: Hardening): IQueueBackend {
-  const { engine, watch, stopping, givingUp, limit } = options
+  const { engine, queueName, watch, stopping, givingUp, limit } = options
   const { health } = engine
   const take = backend.moveToActive.bind(backend)
   const complete = backend.moveToCompleted.bind(backend)
@@ -139,6 +141,7 @@ function harden(backend: IQueueBackend, options: Hardening): IQueueBackend {
     },
     async moveStalledJobsToWait() {
       try {
+        if (!(await engine.census.isActive(queueName))) return []
         if (engine.forgetful) await backend.setQueueMeta(settingsOf(limit))
         return await recover()
       } catch (error) {

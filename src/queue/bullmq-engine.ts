@@ -1,4 +1,5 @@
 import type { IQueueBackend, JobJson } from 'bullmq'
+import type { Census } from './census.ts'
 import type { Health } from './health.ts'
 import type { Job } from './queue.ts'
 import type { Wakeups } from './wakeups.ts'
@@ -13,6 +14,7 @@ export interface Engine {
   readonly forgetful: boolean
   readonly health: Health
   readonly wakeups: Wakeups
+  readonly census: Census
   /** A backend of BullMQ's for one queue, on the shared connections. */
   backend(queueName: string): IQueueBackend
   /** Adds jobs to the backend's queue; one whose id it holds stays as it is. */

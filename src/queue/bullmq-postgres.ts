@@ -4,6 +4,7 @@ import type { Logger } from '../lib/log.ts'
 import { withDeadline } from '../lib/service.ts'
 import { createBullQueue } from './bullmq.ts'
 import { type Engine, LEASE_OPTIONS } from './bullmq-engine.ts'
+import { type Counted, createCensus } from './census.ts'
 import { migratePostgresQueue } from './bullmq-postgres-migrations.ts'
 import { createPostgresWakeups, JOBS_CHANNEL } from './bullmq-postgres-wakeups.ts'
 import { messageOf, watchHealth } from './health.ts'
@@ -57,11 +58,15 @@ export async function createPostgresQueue(options: PostgresQueueOptions): Promis
   // Of connections that nobody uses at the moment: whoever needs one finds out.
   root.on('error', (error: unknown) => logger.debug({ reason: messageOf(error) }, 'a connection ended'))
   const wakeups = createPostgresWakeups(connection, health)
+  const census = createCensus(async (queueNames) => {
+    const { rows } = await connection.pool.query<Counted>(CENSUS, [queueNames])
+    return rows
+  })
   const engine: Engine = {
     name: 'postgres',
     forgetful: false,
     health,
-    wakeups,
+    ...{ wakeups, census },
     backend: (queueName) => root.forQueue(queueName),
     add,
     async holds(jobs) {
@@ -74,6 +79,7 @@ export async function createPostgresQueue(options: PostgresQueueOptions): Promis
     wake: (queueName) => connection.pool.query('SELECT pg_notify($1, $2)', [JOBS_CHANNEL, queueName]),
     ping: () => connection.pool.query('SELECT 1'),
     async close() {
+      census.close()
       wakeups.close()
       await connection.close()
     },
@@ -96,6 +102,12 @@ async function add(backend: IQueueBackend, jobs: readonly JobJson[]): Promise<vo
 const HOLDS = `
   SELECT EXISTS (SELECT FROM job WHERE job.queue = asked.queue AND job.id = asked.id) AS held
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (queue, id, n)
+   ORDER BY n`
+
+const CENSUS = `
+  SELECT EXISTS (SELECT FROM job WHERE job.queue = asked.queue AND state = 'waiting') AS waiting,
+         EXISTS (SELECT FROM job WHERE job.queue = asked.queue AND state = 'active') AS active
+    FROM unnest($1::text[]) WITH ORDINALITY AS asked (queue, n)
    ORDER BY n`
 
 async function migrate(connection: PostgresConnection, schema: string): Promise<void> {

@@ -4,6 +4,7 @@ import { TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { withDeadline } from '../lib/service.ts'
 import { createBullQueue } from './bullmq.ts'
+import { createCensus } from './census.ts'
 import { type Engine, LEASE_OPTIONS } from './bullmq-engine.ts'
 import { messageOf, watchHealth } from './health.ts'
 import type { Queue } from './queue.ts'
@@ -64,11 +65,16 @@ function createEngine({ url, keyPrefix, commands, options, logger }: EngineOptio
     connect: () =>
       quiet(new Redis(asRedisUrl(url), { ...options, socketTimeout: (BLOCK_SECONDS + 3) * 1_000 })),
   })
+  const census = createCensus(async (queueNames) => {
+    const keys = queueNames.flatMap((name) => [`${keyPrefix}:${name}:wait`, `${keyPrefix}:${name}:active`])
+    const counts = await commands.eval(CENSUS, keys.length, ...keys)
+    return (counts as readonly number[]).map((bits) => ({ waiting: bits % 2 === 1, active: bits >= 2 }))
+  })
   return {
     name: 'redis',
     forgetful: true,
     health,
-    wakeups,
+    ...{ wakeups, census },
     backend: (queueName) => root.forQueue(queueName),
     add: (backend, jobs) => backend.addJobs(jobs.map((job) => ({ job, jobId: job.id }))),
     async holds(jobs) {
@@ -84,11 +90,20 @@ function createEngine({ url, keyPrefix, commands, options, logger }: EngineOptio
     ping: () => commands.ping(),
     async close() {
       commands.off('close', lost)
+      census.close()
       wakeups.close()
       commands.disconnect()
     },
   }
 }
+
+/** For each two keys, the waiting and the active jobs of a queue: 1 when there are some that wait, and 2 more when some are active. */
+const CENSUS = `
+  local counts = {}
+  for i = 1, #KEYS, 2 do
+    counts[#counts + 1] = redis.call('EXISTS', KEYS[i]) + 2 * redis.call('EXISTS', KEYS[i + 1])
+  end
+  return counts`
 
 function connectionOptions(connectionName: string) {
   return {

@@ -9,6 +9,8 @@ export interface Wakeups {
 export interface Watch {
   /** Resolves true when jobs may have come since the last look, false after `ms` or when closed. */
   wait(ms: number): Promise<boolean>
+  /** Jobs are known to wait. Says whether the consumer can use that. */
+  ring(): boolean
   /** Jobs are being looked for now, so what was heard before is void. */
   looking(): void
   /** The consumer has no room any more: what it has heard goes to others. */
@@ -21,8 +23,6 @@ export interface Watch {
 export interface Bell extends Watch {
   /** Whether ringing it now would be of use. */
   readonly wanted: boolean
-  /** Says whether the consumer can use it. */
-  ring(): boolean
 }
 
 export interface BellOptions {
