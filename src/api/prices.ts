@@ -2,17 +2,20 @@
  * List prices of clouds, for `what would this have cost`. Data only: when you change a price, change `readOn` and the source.
  * Amounts that plans include, monthly fees and discounts are left out.
  */
-export interface Price {
+export interface Price extends Rates {
   readonly cloud: string
   /** Which of its prices. */
   readonly of: string
   readonly source: string
-  /** US dollars, each. */
+  /** What makes the answer too high or too low. */
+  readonly note: string | null
+}
+
+/** US dollars, each. */
+export interface Rates {
   readonly perMillionCalls: number
   readonly perGbSecond: number
   readonly perCpuHour: number
-  /** What makes the answer too high or too low. */
-  readonly note: string | null
 }
 
 /**
@@ -81,7 +84,7 @@ export interface Taken {
 }
 
 /** What that would have cost, in US dollars. */
-export function costOf({ attempts, gbSeconds, cpuMs }: Taken, price: Price): number {
-  const calls = (attempts / 1_000_000) * price.perMillionCalls
-  return calls + gbSeconds * price.perGbSecond + (cpuMs / 3_600_000) * price.perCpuHour
+export function costOf({ attempts, gbSeconds, cpuMs }: Taken, rates: Rates): number {
+  const calls = (attempts / 1_000_000) * rates.perMillionCalls
+  return calls + gbSeconds * rates.perGbSecond + (cpuMs / 3_600_000) * rates.perCpuHour
 }

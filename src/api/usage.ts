@@ -28,6 +28,9 @@ const Cost = z
   .strictObject({
     cloud: text,
     usd: z.number().describe('Without what plans include, monthly fees and discounts.'),
+    rates: z
+      .strictObject({ perMillionCalls: z.number(), perGbSecond: z.number(), perCpuHour: z.number() })
+      .describe('US dollars, each: calls × the first + GB-seconds × the second + CPU time × the third.'),
     of: text.describe('Which of its prices.'),
     source: text,
     note: text.nullable(),
@@ -63,7 +66,8 @@ function costs(usage: readonly Usage[]): z.output<typeof Cost>[] {
     cpuMs: sum(({ cpuMs }) => cpuMs),
   }
   return PRICES.map((price) => {
-    const { cloud, of, source, note } = price
-    return { cloud, usd: costOf(taken, price), of, source, note }
+    const { cloud, of, source, note, perMillionCalls, perGbSecond, perCpuHour } = price
+    const rates = { perMillionCalls, perGbSecond, perCpuHour }
+    return { cloud, usd: costOf(taken, rates), rates, of, source, note }
   })
 }

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { delimiter, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { gzipSync } from 'node:zlib'
+import type { Page } from 'playwright-core'
+import { type Dashboard, noBrowser, openDashboard } from '../support/dashboard.ts'
 import { eventually } from '../support/eventually.ts'
-import { makeProject, type Project, type Running } from '../support/project.ts'
-import { testDatabase } from '../support/services.ts'
+import type { Running } from '../support/project.ts'
 
 const FUNCTIONS = {
   'functions/mail/send.ts': `import { defineFunction, queue } from 'tappet'
@@ -28,57 +26,34 @@ export default defineFunction({ on: upload('docs/*') }, (event) => event.data.ke
 `,
 }
 
-const found = ['chromium', 'chromium-browser', 'google-chrome']
-  .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
-  .find((path) => existsSync(path))
-const skip = found === undefined ? 'no Chromium on the PATH' : false
-/** Where pictures are kept, if somebody asks for them. */
-const PICTURES = process.env.TAPPET_TEST_PICTURES
-
 const SCREENS = [
   ...['', 'runs', 'events', 'dead', 'errors', 'functions', 'functions/mail%2Fsend', 'triggers', 'databases'],
   'schedules',
   ...['queues', 'workers', 'logs', 'uploads', 'usage', 'send', 'settings'],
 ]
 
-describe('the dashboard', { skip }, () => {
-  let database: Awaited<ReturnType<typeof testDatabase>>
-  let project: Project
+/** Of the pages' JavaScript, packed: they should open at once over a slow line, too. */
+const MOST_PACKED_BYTES = 120 * 1_024
+
+it('the dashboard is small', async () => {
+  const packed = gzipSync(await readFile('dist/dashboard/app/app.js'), { level: 9 })
+  assert.ok(packed.length <= MOST_PACKED_BYTES, `${packed.length} bytes`)
+})
+
+describe('the dashboard', { skip: noBrowser }, () => {
+  let dashboard: Dashboard
   let node: Running
-  let browser: Browser
   let page: Page
-  const said: string[] = []
+  let said: string[]
+  const send = (to: string) => dashboard.send(to)
+  const open = (path: string) => dashboard.open(path)
+  const see = (text: string | RegExp) => dashboard.see(text)
 
   before(async () => {
-    database = await testDatabase()
-    project = await makeProject(FUNCTIONS)
-    node = await project.start({ DATABASE_URL: database.url })
-    browser = await chromium.launch({ executablePath: found ?? '', args: ['--no-sandbox'] })
-    page = await browser.newPage({ viewport: { width: 1_280, height: 860 } })
-    page.on('console', (message) => void (message.type() === 'error' && said.push(message.text())))
-    page.on('pageerror', (error) => said.push(error.message))
-    page.on('dialog', (dialog) => void dialog.accept())
+    dashboard = await openDashboard(FUNCTIONS)
+    ;({ node, page, said } = dashboard)
   })
-  after(async () => {
-    await browser?.close()
-    await node?.stop()
-    await project?.remove()
-    await database?.drop()
-  })
-
-  const send = (to: string): Promise<{ runs: string[] }> =>
-    node.api('/_tappet/queues/emails', {
-      method: 'POST',
-      body: JSON.stringify({ to }),
-      headers: { 'content-type': 'application/json' },
-    })
-  const open = async (path: string): Promise<void> => {
-    await page.goto(`${node.url}/_tappet/#/${path}`)
-    await page.waitForSelector('main h1')
-    await eventually(async () => (await page.locator('[aria-busy]').count()) === 0, 'all is loaded')
-  }
-  const see = (text: string | RegExp): Promise<void> =>
-    page.getByText(text).first().waitFor({ timeout: 15_000 })
+  after(() => dashboard?.close())
 
   it('lets nobody in without a key, and says so', async () => {
     await page.goto(`${node.url}/_tappet/`)
@@ -99,23 +74,7 @@ describe('the dashboard', { skip }, () => {
       const { runs } = await node.api<{ runs: { state: string }[] }>('/_tappet/api/v1/runs')
       return runs.length === 4 && runs.every(({ state }) => state === 'completed' || state === 'dead')
     }, 'all runs are over')
-    const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-    if (PICTURES !== undefined) await mkdir(PICTURES, { recursive: true })
-    for (const theme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme: theme })
-      for (const screen of SCREENS) {
-        await open(screen)
-        if (PICTURES !== undefined)
-          await page.screenshot({
-            path: join(PICTURES, `${screen.replaceAll(/\W/g, '-') || 'overview'}-${theme}.png`),
-          })
-        // Past the page's policy, which lets no script in but its own.
-        const violations = (await page.evaluate(
-          `(() => { const module = { exports: {} }; ${axe}; return (module.exports.run ?? axe.run)(document).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html.slice(0, 200)).join(' | '))) })()`,
-        )) as string[]
-        assert.deepEqual(violations, [], `${screen} in ${theme}`)
-      }
-    }
+    for (const screen of SCREENS) await dashboard.inspect(screen)
     assert.deepEqual(said, [])
   })
 

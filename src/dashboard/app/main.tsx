@@ -36,7 +36,7 @@ const SCREENS = {
   workers: { title: 'Workers', screen: Workers },
   logs: { title: 'Logs', screen: Logs },
   uploads: { title: 'Uploads', screen: Uploads },
-  usage: { title: 'Usage', screen: Usage },
+  usage: { title: 'Usage and cost', screen: Usage },
   send: { title: 'Send an event', screen: Send },
   settings: { title: 'Settings', screen: Settings },
 } as const

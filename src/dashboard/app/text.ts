@@ -17,10 +17,22 @@ export function length(ms: number): string {
 export function bytes(n: number): string {
   if (n < 1_024) return `${n} B`
   if (n < 1_048_576) return `${(n / 1_024).toFixed(1)} KB`
-  return `${(n / 1_048_576).toFixed(1)} MB`
+  if (n < 1_073_741_824) return `${(n / 1_048_576).toFixed(1)} MB`
+  return `${(n / 1_073_741_824).toFixed(1)} GB`
 }
 
 export const number = (n: number): string => n.toLocaleString('en-US')
+
+/** Cents, or as many digits as it takes to see two. */
+export function dollars(usd: number): string {
+  if (usd === 0 || usd >= 0.01)
+    return `$${usd.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`
+  return `$${usd.toLocaleString('en-US', { maximumSignificantDigits: 2 })}`
+}
+
+/** Three digits are enough to compare by. */
+export const rough = (n: number): string =>
+  n.toLocaleString('en-US', n >= 1_000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 })
 
 export const percent = (share: number | null): string =>
   share === null ? '–' : `${(share * 100).toFixed(share === 1 ? 0 : 1)} %`

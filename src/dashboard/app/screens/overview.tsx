@@ -5,7 +5,7 @@ import { useRuns } from '../runs.ts'
 import { length, number, percent } from '../text.ts'
 import type { Func, Minute, Overview as Told } from '../types.ts'
 import { Bars } from '../ui/bars.tsx'
-import { Answer, Empty, Page } from '../ui/parts.tsx'
+import { Answer, Empty, Page, Tile } from '../ui/parts.tsx'
 import { RunsTable } from '../ui/runs-table.tsx'
 
 /** The server looks no more often. */
@@ -67,22 +67,6 @@ function Tiles({ overview: { minutes, states } }: { readonly overview: Told }) {
         <a href={link(['dead'])}>what went wrong</a>
       </Tile>
     </section>
-  )
-}
-
-interface TileProps {
-  readonly name: string
-  readonly value: string
-  readonly children: preact.ComponentChildren
-}
-
-function Tile({ name, value, children }: TileProps) {
-  return (
-    <div class="tile">
-      <h2>{name}</h2>
-      <strong>{value}</strong>
-      <div class="more">{children}</div>
-    </div>
   )
 }
 

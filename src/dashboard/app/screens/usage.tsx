@@ -1,33 +1,61 @@
+import { useComputed } from '@preact/signals'
 import { get } from '../api.ts'
 import { useLoaded } from '../live.ts'
-import { link } from '../router.ts'
-import { length, number, percent } from '../text.ts'
+import { go, link, place } from '../router.ts'
+import { bytes, dollars, length, number, percent, rough } from '../text.ts'
+import { type Cost, type Day, everyDay, type Grouping, groupBy, GROUPINGS, toCsv, total } from '../usage.ts'
 import { Bars } from '../ui/bars.tsx'
-import { Answer, Empty, Page } from '../ui/parts.tsx'
+import { Chips } from '../ui/chips.tsx'
+import { Answer, Empty, Page, Tile } from '../ui/parts.tsx'
+import { UsageTable } from '../ui/usage-table.tsx'
 
-interface Day {
-  readonly day: string
-  readonly functionId: string
-  readonly runs: number
-  readonly attempts: number
-  readonly failed: number
-  readonly busyMs: number
-  readonly failedMs: number
+interface UsageAnswer {
+  readonly usage: readonly Day[]
+  readonly costs: readonly Cost[]
+  readonly pricesReadOn: string
+}
+
+const PERIODS = [1, 7, 14, 30, 90]
+/** Days that are over do not change. */
+const EVERY_MS = 30_000
+
+/** What the page is asked for, from its address. */
+interface Choice {
+  readonly days: number
+  readonly by: Grouping
+  readonly cloud: string
+}
+
+function choose(more: Partial<Record<keyof Choice, string>>): void {
+  go(['usage'], { ...Object.fromEntries(place.value.query), ...more })
 }
 
 export function Usage() {
-  const usage = useLoaded(() => get<{ readonly usage: readonly Day[] }>('/usage', { days: 14 }), 30_000)
+  const choice = useComputed((): Choice => {
+    const { query } = place.value
+    const days = Number(query.get('days') ?? 14)
+    return {
+      days: Number.isInteger(days) && days >= 1 && days <= 400 ? days : 14,
+      by: GROUPINGS.find((one) => one === query.get('by')) ?? 'function',
+      cloud: query.get('cloud') ?? '',
+    }
+  })
+  const days = useComputed(() => choice.value.days)
+  const usage = useLoaded(() => get<UsageAnswer>('/usage', { days: days.value }), EVERY_MS)
   return (
-    <Page title="Usage, 14 days">
+    <Page title="Usage and cost">
+      <Chips
+        label="Period"
+        all={PERIODS.map((n) => [String(n), n === 1 ? 'today' : `${n} days`])}
+        now={String(days.value)}
+        onChoose={(n) => choose({ days: n })}
+      />
       <Answer of={usage}>
-        {({ usage: days }) =>
-          days.length === 0 ? (
-            <Empty>Nothing has run yet.</Empty>
+        {(answer) =>
+          answer.usage.length === 0 ? (
+            <Empty>Nothing has run in this time.</Empty>
           ) : (
-            <>
-              <Bars title="Seconds of computing, each day" bars={byDay(days)} />
-              <Functions days={days} />
-            </>
+            <Told answer={answer} choice={choice.value} />
           )
         }
       </Answer>
@@ -35,58 +63,124 @@ export function Usage() {
   )
 }
 
-function byDay(days: readonly Day[]) {
-  const names = [...new Set(days.map(({ day }) => day))].toSorted()
-  const seconds = (ms: number): number => Math.round(ms / 1_000)
-  return names.map((name) => {
-    const own = days.filter(({ day }) => day === name)
-    const busy = own.reduce((sum, { busyMs }) => sum + busyMs, 0)
-    const failed = own.reduce((sum, { failedMs }) => sum + failedMs, 0)
-    return {
-      label: name,
-      parts: [
-        { kind: 'completed', value: seconds(busy - failed) },
-        { kind: 'dead', value: seconds(failed) },
-      ],
-    }
-  })
+function Told({ answer: { usage, costs, pricesReadOn }, choice }: ToldProps) {
+  const chosen = costs.find(({ cloud }) => cloud === choice.cloud) ?? costs[0]
+  const rows = groupBy(usage, choice.by)
+  if (chosen === undefined) return null
+  return (
+    <>
+      <Tiles usage={usage} cost={chosen} />
+      <Bars
+        title="Billed time of each day (UTC), calls that failed in red"
+        format={length}
+        bars={everyDay(usage, choice.days).map(({ day, billedMs, failedMs }) => ({
+          label: day,
+          parts: [
+            { kind: 'completed', value: Math.max(0, billedMs - failedMs) },
+            { kind: 'dead', value: Math.min(failedMs, billedMs) },
+          ],
+        }))}
+      />
+      <h2>What was taken</h2>
+      <div class="filter">
+        <Chips
+          label="Lines by"
+          all={GROUPINGS.map((one) => [one, `by ${one}`])}
+          now={choice.by}
+          onChoose={(by) => choose({ by })}
+        />
+        <button type="button" onClick={() => save(toCsv(rows, chosen))}>
+          Save as CSV
+        </button>
+      </div>
+      <UsageTable rows={rows} sum={total(usage)} cost={chosen} />
+      <Costs costs={costs} chosen={chosen} readOn={pricesReadOn} />
+    </>
+  )
 }
 
-function Functions({ days }: { readonly days: readonly Day[] }) {
-  const ids = [...new Set(days.map(({ functionId }) => functionId))].toSorted()
+interface ToldProps {
+  readonly answer: UsageAnswer
+  readonly choice: Choice
+}
+
+function Tiles({ usage, cost }: { readonly usage: readonly Day[]; readonly cost: Cost }) {
+  const { attempts, failed, cold, billedMs, busyMs, failedMs, gbSeconds, cpuMs, peakKb } = total(usage)
   return (
-    <table class="rows">
-      <thead>
-        <tr>
-          <th>Function</th>
-          <th>Runs</th>
-          <th>Attempts</th>
-          <th>Failed</th>
-          <th>Computed</th>
-          <th>For attempts that failed</th>
-        </tr>
-      </thead>
-      <tbody>
-        {ids.map((id) => {
-          const own = days.filter(({ functionId }) => functionId === id)
-          const sum = (of: (day: Day) => number): number => own.reduce((total, day) => total + of(day), 0)
-          const busyMs = sum((day) => day.busyMs)
-          return (
-            <tr key={id}>
-              <td data-label="Function">
-                <a href={link(['functions', id])}>{id}</a>
+    <section class="tiles" aria-label="All together">
+      <Tile name="Invocations" value={number(attempts)}>
+        {number(failed)} failed, {number(cold)} in a new process
+      </Tile>
+      <Tile name="GB-seconds" value={rough(gbSeconds)}>
+        {length(billedMs)} billed × what each may take; at most {bytes(peakKb * 1_024)} in use
+      </Tile>
+      <Tile name="CPU time" value={length(cpuMs)}>
+        as far as it is known; {percent(busyMs === 0 ? 0 : failedMs / busyMs)} of the time went into calls
+        that failed
+      </Tile>
+      <Tile name={`Would have cost at ${cost.cloud}`} value={dollars(cost.usd)}>
+        {cost.of}
+      </Tile>
+    </section>
+  )
+}
+
+function Costs({ costs, chosen, readOn }: CostsProps) {
+  return (
+    <section>
+      <h2>What all of it would have cost</h2>
+      <table class="rows">
+        <thead>
+          <tr>
+            <th>At</th>
+            <th class="num">Cost</th>
+            <th>Which price</th>
+            <th>Note</th>
+            <th>Use</th>
+          </tr>
+        </thead>
+        <tbody>
+          {costs.map((cost) => (
+            <tr key={cost.cloud}>
+              <td data-label="At">
+                <a href={cost.source} target="_blank" rel="noreferrer">
+                  {cost.cloud}
+                </a>
               </td>
-              <td data-label="Runs">{number(sum((day) => day.runs))}</td>
-              <td data-label="Attempts">{number(sum((day) => day.attempts))}</td>
-              <td data-label="Failed">{number(sum((day) => day.failed))}</td>
-              <td data-label="Computed">{length(busyMs)}</td>
-              <td data-label="For attempts that failed">
-                {percent(busyMs === 0 ? 0 : sum((day) => day.failedMs) / busyMs)}
+              <td data-label="Cost" class="num">
+                {dollars(cost.usd)}
+              </td>
+              <td data-label="Which price">{cost.of}</td>
+              <td data-label="Note">{cost.note ?? '–'}</td>
+              <td data-label="Use" class="whole">
+                {cost === chosen ? (
+                  'used above'
+                ) : (
+                  <a href={link(['usage'], { ...Object.fromEntries(place.value.query), cloud: cost.cloud })}>
+                    use above
+                  </a>
+                )}
               </td>
             </tr>
-          )
-        })}
-      </tbody>
-    </table>
+          ))}
+        </tbody>
+      </table>
+      <p class="count">
+        List prices as read on {readOn}, without what plans include, monthly fees and discounts.
+      </p>
+    </section>
   )
+}
+
+interface CostsProps {
+  readonly costs: readonly Cost[]
+  readonly chosen: Cost
+  readonly readOn: string
+}
+
+function save(csv: string): void {
+  const url = URL.createObjectURL(new Blob([csv], { type: 'text/csv' }))
+  const anchor = Object.assign(document.createElement('a'), { href: url, download: 'tappet-usage.csv' })
+  anchor.click()
+  URL.revokeObjectURL(url)
 }

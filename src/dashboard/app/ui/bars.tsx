@@ -8,12 +8,14 @@ interface BarsProps {
   readonly bars: readonly Bar[]
   readonly title: string
   readonly height?: number
+  /** How a value reads. Default: the number. */
+  readonly format?: (value: number) => string
 }
 
 /** Stacked bars as SVG, and the same as a table for those who do not see it. */
-export function Bars({ bars, title, height = 48 }: BarsProps) {
+export function Bars({ bars, title, height = 48, format = String }: BarsProps) {
   const sum = (bar: Bar): number => bar.parts.reduce((total, { value }) => total + value, 0)
-  const most = Math.max(1, ...bars.map(sum))
+  const most = Math.max(0, ...bars.map(sum))
   const width = 100 / Math.max(1, bars.length)
   return (
     <figure class="bars">
@@ -21,7 +23,7 @@ export function Bars({ bars, title, height = 48 }: BarsProps) {
         {bars.flatMap((bar, i) => {
           let top = height
           return bar.parts.map(({ kind, value }) => {
-            const size = (value / most) * (height - 1)
+            const size = (value / (most || 1)) * (height - 1)
             top -= size
             return (
               <rect
@@ -32,14 +34,14 @@ export function Bars({ bars, title, height = 48 }: BarsProps) {
                 width={width * 0.85}
                 height={size}
               >
-                <title>{`${bar.label}: ${sum(bar)}`}</title>
+                <title>{`${bar.label}: ${format(sum(bar))}`}</title>
               </rect>
             )
           })
         })}
       </svg>
       <figcaption>
-        {title}, at most {most}
+        {title}, at most {format(most)}
         <details>
           <summary>as a table</summary>
           <table>
@@ -51,7 +53,7 @@ export function Bars({ bars, title, height = 48 }: BarsProps) {
                     <th scope="row">{bar.label}</th>
                     {bar.parts.map(({ kind, value }) => (
                       <td key={kind}>
-                        {kind} {value}
+                        {kind} {format(value)}
                       </td>
                     ))}
                   </tr>

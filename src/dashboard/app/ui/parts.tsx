@@ -126,3 +126,20 @@ interface PageProps {
   readonly actions?: ComponentChildren
   readonly children: ComponentChildren
 }
+
+interface TileProps {
+  readonly name: string
+  readonly value: string
+  readonly children: ComponentChildren
+}
+
+/** A number with its name, and what it means. */
+export function Tile({ name, value, children }: TileProps) {
+  return (
+    <div class="tile">
+      <h2>{name}</h2>
+      <strong>{value}</strong>
+      <div class="more">{children}</div>
+    </div>
+  )
+}
