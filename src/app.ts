@@ -154,7 +154,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const worker = createWorker({ store, queue, runtime, dispatcher, logger, tracing, concurrency })
   const checks = () => runChecks({ ...adapters, store, queue, stateFolder, excess: database.excess })
   const subscriptions = () => functions.subscriptions('postgres') as readonly Subscription<PostgresTrigger>[]
-  const stopAdmin = serveAdmin(database.pool, {
+  const stopAdmin = serveAdmin(config, database.pool, {
     ...{ server, store, keys, audit, logger, queue, metrics, awaitRun, checks, openMetrics },
     emit: broker.emit,
     enqueue: dispatcher.enqueue,

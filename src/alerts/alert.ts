@@ -21,10 +21,11 @@ export interface OpenAlert extends Condition {
 
 /** What is sent: the same to all destinations, which differ in how they write it. */
 export interface Notice {
-  readonly type: 'alert.firing' | 'alert.resolved'
+  /** `alert.test`: nothing is wrong, somebody wanted to see whether it arrives. */
+  readonly type: 'alert.firing' | 'alert.resolved' | 'alert.test'
   /** RFC 3339. */
   readonly timestamp: string
-  readonly data: Omit<OpenAlert, 'quietMs'>
+  readonly data: Omit<OpenAlert, 'quietMs' | 'kind'> & { readonly kind: AlertKind | 'test' }
 }
 
 /** From when on something counts as wrong. */

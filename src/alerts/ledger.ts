@@ -1,4 +1,4 @@
-import type { Facts, Memory, Notice, OpenAlert } from './alert.ts'
+import type { Condition, Facts, Memory, Notice, OpenAlert } from './alert.ts'
 import type { Changes } from './decide.ts'
 
 export interface Round {
@@ -16,6 +16,28 @@ export interface DueNotice {
   readonly attempts: number
   /** Unix seconds, by the database's clock. */
   readonly nowS: number
+}
+
+/** An alert that is not over, for people. */
+export interface FiringAlert extends Condition {
+  /** `alr_…` */
+  readonly id: string
+  readonly since: Date
+}
+
+/** A message, and what has become of it. */
+export interface Telling {
+  /** `msg_…` */
+  readonly id: string
+  readonly destination: string
+  readonly notice: Notice
+  readonly state: 'told' | 'waiting' | 'given up'
+  readonly attempts: number
+  /** Why it was not taken, the last time that it was tried; null: it was, or it has not been tried. */
+  readonly error: string | null
+  readonly createdAt: Date
+  /** When it was taken or given up; of one that waits, when it is tried next. */
+  readonly at: Date
 }
 
 /** A change that goes with what is told of it. */
@@ -43,7 +65,17 @@ export interface AlertLedger {
   takeNotices(destinations: readonly string[]): Promise<readonly DueNotice[]>
   delivered(id: string): Promise<void>
   /** To be tried again. */
-  failed(id: string, delayMs: number): Promise<void>
+  failed(id: string, delayMs: number, error: string): Promise<void>
   /** Drops what could not be delivered for so long; says how many. */
   giveUp(olderThanMs: number): Promise<number>
+  /** Writes down a message that was sent at once. */
+  record(sent: Pick<Telling, 'id' | 'destination' | 'notice' | 'error'>): Promise<void>
+  /** Forgets who was told of what before that. */
+  forget(olderThanMs: number): Promise<void>
+  /** The database's clock, in ms since 1970. */
+  nowMs(): Promise<number>
+  /** Newest first, at most 500. */
+  firing(): Promise<readonly FiringAlert[]>
+  /** Messages of these alerts, or of all, newest first. */
+  tellings(of: { readonly alerts?: readonly string[]; readonly limit: number }): Promise<readonly Telling[]>
 }

@@ -18,6 +18,9 @@ export interface AlertsDeps {
 
 const MAX_SEND_EVERY_MS = 5_000
 const GIVE_UP_MS = 24 * 3_600_000
+/** How long it is known who was told of what. */
+const KEEP_MS = 30 * 24 * 3_600_000
+export const MAX_ERROR = 300
 
 /**
  * Looks at the ledger in rounds, each in one process of all, and tells of what is wrong and when it is over. Looking and
@@ -60,6 +63,7 @@ async function look({ ledger, destinations, settings, declared, logger }: Alerts
     return { changes, notices }
   })
   const dropped = await ledger.giveUp(GIVE_UP_MS)
+  await ledger.forget(KEEP_MS)
   if (dropped > 0) logger.error({ dropped }, 'alerts could not be sent for a day: they are given up')
   return told
 }
@@ -81,7 +85,7 @@ async function send(due: DueNotice, { ledger, destinations, logger }: AlertsDeps
       { destination, attempts, error: explain(error) },
       'could not send an alert: it is tried again',
     )
-    return ledger.failed(id, retryDelayMs(attempts))
+    return ledger.failed(id, retryDelayMs(attempts), explain(error).slice(0, MAX_ERROR))
   }
   await ledger.delivered(id)
 }

@@ -1,5 +1,6 @@
 import type { Audit } from '../access/audit.ts'
 import type { Keys } from '../access/keys.ts'
+import type { AlertDesk } from '../alerts/desk.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Job, Queue } from '../queue/queue.ts'
@@ -30,6 +31,7 @@ export interface AdminDeps {
   readonly awaitRun: AwaitRun
   readonly catalog: () => LoadedCatalog
   readonly triggerProblems: () => readonly TriggerProblem[]
+  readonly alerts: AlertDesk
   readonly databases: () => Promise<readonly DatabaseState[]>
   readonly schedules: { list(): Promise<readonly Schedule[]> }
   /** What must hold for this process to do its work. */

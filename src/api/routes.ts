@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { alertRoutes } from './alerts.ts'
 import { auditRoutes } from './audit.ts'
 import { databaseRoutes } from './databases.ts'
 import { bulkRoutes } from './bulk.ts'
@@ -22,6 +23,7 @@ import { usageRoutes } from './usage.ts'
 /** All routes of the admin API. */
 export const ROUTES: readonly Route[] = [
   ...overviewRoutes,
+  ...alertRoutes,
   ...eventRoutes,
   ...triggerRoutes,
   ...databaseRoutes,

@@ -1,3 +1,4 @@
+import { type AlertDesk, createAlertDesk } from '../alerts/desk.ts'
 import { createDestinations } from '../alerts/destinations.ts'
 import { startAlerts } from '../alerts/watcher.ts'
 import type { Config } from '../config.ts'
@@ -13,6 +14,14 @@ export interface AlertsDeps {
   readonly pool: Database['pool']
   readonly functions: Pick<Functions, 'subscriptions'>
   readonly logger: Logger
+}
+
+/** What people ask of alerts, and tests by hand. */
+export function openAlertDesk(
+  { alerts: settings }: Pick<Config, 'alerts'>,
+  pool: AlertsDeps['pool'],
+): AlertDesk {
+  return createAlertDesk({ settings, ledger: createPostgresAlerts(pool) })
 }
 
 /** Tells whom the configuration names; nothing when it names nobody. */

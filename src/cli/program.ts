@@ -5,6 +5,7 @@ import type { Io } from './cli.ts'
 import { type CliError, EXIT, toCliError, usageError } from './errors.ts'
 import { createPaint, printable } from './text.ts'
 import { createVerb } from './verb.ts'
+import { addAlerts } from './verbs/alerts.ts'
 import { addAudit } from './verbs/audit.ts'
 import { addBulk } from './verbs/bulk.ts'
 import { addEvents } from './verbs/events.ts'
@@ -81,7 +82,7 @@ export function createProgram(io: Io, onExit: (code: number) => void): Command {
   program.commandsGroup('Look')
   for (const add of [addStatus, addFunctions, addRuns, addEvents, addLogs, addDlq, addQueues])
     add(program, verb)
-  for (const add of [addSchedules, addWorkers, addUsage, addDb, addVersion]) add(program, verb)
+  for (const add of [addSchedules, addWorkers, addAlerts, addUsage, addDb, addVersion]) add(program, verb)
   program.commandsGroup('Fix')
   for (const add of [addReplay, addCancel, addBulk, addDoctor]) add(program, verb)
   program.commandsGroup('Admin')

@@ -27,7 +27,18 @@ export default defineFunction({ on: upload('docs/*') }, (event) => event.data.ke
 }
 
 const SCREENS = [
-  ...['', 'runs', 'events', 'dead', 'errors', 'functions', 'functions/mail%2Fsend', 'triggers', 'databases'],
+  ...[
+    '',
+    'runs',
+    'events',
+    'dead',
+    'errors',
+    'alerts',
+    'functions',
+    'functions/mail%2Fsend',
+    'triggers',
+    'databases',
+  ],
   'schedules',
   ...['queues', 'workers', 'logs', 'uploads', 'usage', 'send', 'settings'],
 ]

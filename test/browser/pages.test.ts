@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
 import { type Dashboard, noBrowser, openDashboard } from '../support/dashboard.ts'
 import { eventually } from '../support/eventually.ts'
+import { startWebhookServer, type WebhookServer } from '../support/webhook-server.ts'
 
 const FUNCTIONS = {
   'functions/mail/send.ts': `import { defineFunction, FatalError, queue } from 'tappet'
@@ -16,10 +17,15 @@ export default defineFunction({ on: queue('emails') }, async (event) => {
 
 describe('pages of the dashboard', { skip: noBrowser }, () => {
   let dashboard: Dashboard
+  let hook: WebhookServer
   const page = () => dashboard.page
 
   before(async () => {
-    dashboard = await openDashboard(FUNCTIONS)
+    hook = await startWebhookServer()
+    dashboard = await openDashboard(FUNCTIONS, {
+      ...{ TAPPET_ALERT_WEBHOOK_URL: `${hook.url}/secret-path`, TAPPET_ALERT_ALLOW_HOSTS: hook.host },
+      ...{ TAPPET_ALERT_EVERY: '1s', TAPPET_ALERT_WINDOW: '1h' },
+    })
     await page().goto(`${dashboard.node.url}/_tappet/`)
     await page().getByLabel('Key').fill(dashboard.node.key)
     await page().getByRole('button', { name: 'Sign in' }).click()
@@ -30,7 +36,10 @@ describe('pages of the dashboard', { skip: noBrowser }, () => {
       return runs.length === 3 && runs.every(({ state }) => state === 'completed' || state === 'dead')
     }, 'all runs are over')
   })
-  after(() => dashboard?.close())
+  after(async () => {
+    await dashboard?.close()
+    await hook?.close()
+  })
 
   const saidNothing = (): void => assert.deepEqual(dashboard.said, [])
 
@@ -58,6 +67,31 @@ describe('pages of the dashboard', { skip: noBrowser }, () => {
     const usd = costs.find(({ cloud }) => cloud === 'Netlify Functions')?.usd ?? 0
     assert.ok(Math.abs(Number(lines[0]?.split(',').at(-1)) - usd) < usd / 1e6)
     await dashboard.inspect('usage?days=7&by=function+and+day')
+    saidNothing()
+  })
+
+  it('alerts: what fires, since when, who was told, and a test notice', async () => {
+    await dashboard.open('alerts')
+    await page()
+      .getByRole('row', {
+        name: /firing dead_letters\.new .*mail\/send has 1 new dead letter.* ago webhook ✔ /,
+      })
+      .waitFor()
+    await dashboard.see(hook.host)
+    assert.equal(await page().getByText('secret-path').count(), 0, 'a URL is as good as a password')
+    await page().getByRole('button', { name: 'Send a test notice' }).click()
+    await dashboard.see(/taken within/)
+    const told = hook.delivered.map(({ body }) => (JSON.parse(body) as { type: string }).type)
+    assert.equal(told.at(-1), 'alert.test')
+    hook.answers.push(500)
+    await page().getByRole('button', { name: 'Send a test notice' }).click()
+    await dashboard.see(/not taken: .* answered with 500/)
+    await page()
+      .getByRole('row', { name: /test .*given up, tried once: .* answered with 500/ })
+      .waitFor()
+    await dashboard.inspect('alerts')
+    await dashboard.open('settings')
+    await dashboard.see(/POST \/_tappet\/api\/v1\/alerts\/test webhook → 200/)
     saidNothing()
   })
 })

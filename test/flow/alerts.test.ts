@@ -53,5 +53,26 @@ describe('alerts of a cluster', () => {
       'alert.resolved function.failing',
     ])
     assert.match(server.delivered[0]?.body ?? '', /the mailbox is full/)
+
+    const key = { TAPPET_ADMIN_TOKEN: environment.TAPPET_ADMIN_TOKEN }
+    const listed = await project.run(['alerts'], key)
+    assert.deepEqual([listed.code, listed.stdout.split('\n')[0]], [0, 'no alert is firing'])
+    assert.match(listed.stdout, /told: webhook \(127\.0\.0\.1:\d+\)/)
+    const { recent } = JSON.parse((await project.run(['alerts', '--json'], key)).stdout) as {
+      recent: { type: string; state: string; alert: { message: string } }[]
+    }
+    assert.deepEqual(recent.map(({ type, state }) => `${state} ${type}`).toSorted(), [
+      ...['told alert.firing', 'told alert.firing', 'told alert.resolved', 'told alert.resolved'],
+    ])
+    const taken = await project.run(['alerts', 'test'], key)
+    assert.equal(taken.code, 0)
+    assert.match(taken.stdout, /^✔ webhook took it within/)
+    assert.match(server.delivered.at(-1)?.body ?? '', /"alert\.test".*nothing is wrong/)
+    server.answers.push(404)
+    const refused = await project.run(['alerts', 'test', '--to', 'webhook'], key)
+    assert.deepEqual([refused.code, refused.stdout], [1, `✖ webhook: ${server.host} answered with 404\n`])
+    const nobody = await project.run(['alerts', 'test', '--to', 'slack'], key)
+    assert.equal(nobody.code, 5)
+    assert.match(nobody.stderr, /expected one of the destinations webhook, got "slack"/)
   })
 })

@@ -39,6 +39,7 @@ const ROUTES: Readonly<Record<RouteScope, readonly string[]>> = {
         '/usage',
         '/uploads',
         '/databases',
+        '/alerts',
       ],
     ].map((path) => `GET /_tappet/api/v1${path}`),
     'GET /2015-03-31/functions',
@@ -48,7 +49,7 @@ const ROUTES: Readonly<Record<RouteScope, readonly string[]>> = {
   operate: [
     ...[
       ...['/functions/*', '/runs/:id/replay', '/runs/:id/cancel', '/dead/replay'],
-      ...['/bulk', '/bulk/:id/stop', '/schedules/run', '/schedules/backfill'],
+      ...['/bulk', '/bulk/:id/stop', '/schedules/run', '/schedules/backfill', '/alerts/test'],
     ].map((path) => `POST /_tappet/api/v1${path}`),
     'POST /2015-03-31/functions/:name/invocations',
     'POST /2014-11-13/functions/:name/invoke-async',

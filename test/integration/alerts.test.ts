@@ -7,6 +7,7 @@ import type { Pool } from 'pg'
 import { SMTPServer } from 'smtp-server'
 import { Webhook } from 'standardwebhooks'
 import type { Notice } from '../../src/alerts/alert.ts'
+import { createAlertDesk } from '../../src/alerts/desk.ts'
 import { createDestinations, type Destination } from '../../src/alerts/destinations.ts'
 import type { AlertSettings } from '../../src/alerts/settings.ts'
 import { startAlerts } from '../../src/alerts/watcher.ts'
@@ -45,7 +46,7 @@ describe('alerts', () => {
   beforeEach(async () => {
     server = await startWebhookServer()
     await pool.query(
-      'truncate tappet.alerts, tappet.alert_notices, tappet.runs, tappet.attempts, tappet.schedules, tappet.paused',
+      'truncate tappet.alerts, tappet.alert_notices, tappet.alert_told, tappet.runs, tappet.attempts, tappet.schedules, tappet.paused',
     )
     await pool.query(`update tappet.alert_watch set memory = '{}', looked_at = '-infinity'`)
   })
@@ -62,6 +63,11 @@ describe('alerts', () => {
     running.push(alerts)
     return alerts
   }
+  const desk = (more: Partial<AlertSettings> | null) =>
+    createAlertDesk({
+      settings: more && { ...SETTINGS, ...more },
+      ledger: createPostgresAlerts(pool),
+    })
   const toWebhook = () => ({
     webhook: { url: `${server.url}/hook`, secret: SECRET },
     allowHosts: [server.host],
@@ -221,5 +227,64 @@ describe('alerts', () => {
       async () => (await pool.query('select from tappet.alert_notices')).rows.length === 0,
       'it is gone',
     )
+    const { recent } = await desk({}).now(10)
+    assert.deepEqual(
+      recent.map(({ id, state }) => [id, state]),
+      [['msg_1', 'given up']],
+    )
+  })
+
+  it('are told of with who was told, what waits and why, for 30 days', async () => {
+    server.answers.push(500)
+    await addRun('run_1', 'bad', 'dead')
+    await pool.query(`
+      insert into tappet.alert_told (id, alert, destination, body, attempts, taken, created_at)
+      values ('msg_old', 'alr_old', 'webhook', '{}', 1, true, now() - interval '31 days')`)
+    const others: string[] = []
+    const other = { name: 'other', send: async ({ id }: { id: string }) => void others.push(id) }
+    start(toWebhook(), silentLogger, [other])
+    const waits = async () =>
+      (await desk(toWebhook()).now(10)).firing[0]?.told.find(({ state }) => state === 'waiting')
+    const waiting = await eventually(async () => {
+      const found = await waits()
+      return found?.error === null ? null : found
+    }, 'the webhook has refused')
+    assert.deepEqual([waiting.destination, waiting.attempts], ['webhook', 1])
+    assert.match(waiting.error ?? '', /answered with 500/)
+    const { firing, recent, destinations, watching } = await desk(toWebhook()).now(10)
+    assert.deepEqual(
+      firing.map(({ kind, subject, told: by }) => [
+        ...[kind, subject],
+        by.map(({ destination, state }) => `${destination} ${state}`).toSorted(),
+      ]),
+      [['dead_letters.new', 'bad', ['other told', 'webhook waiting']]],
+    )
+    assert.deepEqual(
+      recent.map(({ notice }) => notice.type),
+      ['alert.firing', 'alert.firing'],
+    )
+    assert.deepEqual(destinations, [{ name: 'webhook', to: server.host }], 'the path may be a secret')
+    assert.deepEqual(watching, { everyMs: 100, windowMs: 3_600_000, failures: 3, queueAgeMs: 60_000 })
+  })
+
+  it('are tested by hand: one message, to one or to all, and what came of it', async () => {
+    server.answers.push(204, 503)
+    const settings = { ...toWebhook(), slack: `${server.url}/slack` }
+    const results = await desk(settings).test(null)
+    assert.deepEqual(
+      results.map(({ destination }) => destination),
+      ['webhook', 'slack'],
+    )
+    assert.deepEqual(results.map(({ error }) => error ?? 'taken').toSorted(), [
+      ...[`${server.host} answered with 503`, 'taken'].toSorted(),
+    ])
+    assert.equal(server.delivered.length, 2, 'it is not tried again')
+    const webhook = server.delivered.find(({ path }) => path === '/hook')
+    new Webhook(SECRET).verify(webhook?.body ?? '', webhook?.headers as Record<string, string>)
+    const { recent, firing } = await desk(settings).now(10)
+    assert.deepEqual(recent.map(({ state }) => state).toSorted(), ['given up', 'told'])
+    assert.deepEqual(firing, [])
+    await assert.rejects(desk(settings).test('mail'), { code: 'TPT_NOT_FOUND' })
+    await assert.rejects(desk(null).test(null), { code: 'TPT_CONFLICT' })
   })
 })

@@ -90,6 +90,8 @@ describe('the command line', () => {
           ['events', 'show'],
         ],
         ...[
+          ['alerts', 'list'],
+          ['alerts', 'test'],
           ['queues', 'list'],
           ['queues', 'pause'],
           ['queues', 'resume'],

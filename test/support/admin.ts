@@ -22,6 +22,8 @@ import { silentLogger } from '../../src/lib/log.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import { createMemoryQueue } from '../../src/queue/memory.ts'
 import { createInlineRuntime } from '../../src/runtime/inline.ts'
+import { createAlertDesk } from '../../src/alerts/desk.ts'
+import type { AlertLedger } from '../../src/alerts/ledger.ts'
 import type { LoadedFunction } from '../../src/runtime/runtime.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
 import type { Bulks } from '../../src/store/bulks.ts'
@@ -105,7 +107,7 @@ export interface AdminServer {
 /** A whole process in miniature: real server, broker, dispatcher and worker; queue and runtime are memory twins. */
 export async function startAdmin(
   ledger: Store = createMemoryStore(),
-  more: Partial<Pick<AdminDeps, 'openMetrics' | 'reader' | 'bulks'>> = {},
+  more: Partial<Pick<AdminDeps, 'openMetrics' | 'reader' | 'bulks' | 'alerts'>> = {},
 ): Promise<AdminServer> {
   const metrics = createMetrics()
   const store = metrics.watch(ledger)
@@ -153,6 +155,7 @@ export async function startAdmin(
     awaitRun: createAwaitRun(store),
     catalog: () => ({ functions, problems: [PROBLEM] }),
     triggerProblems: () => [],
+    alerts: createAlertDesk({ settings: null, ledger: NO_ALERTS }),
     databases: async () => [],
     schedules: { list: async () => [SCHEDULE] },
     checks: async () => state.checks,
@@ -217,6 +220,7 @@ const NO_READER = new Proxy({} as Reader, {
   get: () => () => Promise.reject(new TappetError('TPT_UNAVAILABLE', 'no reader in this test')),
 })
 
+const NO_ALERTS = NO_READER as unknown as AlertLedger
 const NO_BULKS = NO_READER as unknown as Bulks
 
 /** Whatever a test asks for: the answer must be what the route table says. */

@@ -12,11 +12,13 @@ export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ['g r', 'runs'],
   ['g e', 'events'],
   ['g d', 'dead letters'],
+  ['g a', 'alerts'],
   ['g f', 'functions'],
   ['g s', 'schedules'],
   ['g q', 'queues'],
   ['g w', 'workers'],
   ['g l', 'logs'],
+  ['g u', 'usage and cost'],
   ['f or /', 'filter'],
   ['j k', 'next, previous row'],
   ['Enter', 'open the row'],
@@ -28,7 +30,7 @@ export const KEYS: readonly (readonly [keys: string, what: string])[] = [
 
 const PAGES: Readonly<Record<string, string>> = {
   ...{ o: '', r: 'runs', e: 'events', d: 'dead', f: 'functions', s: 'schedules' },
-  ...{ q: 'queues', w: 'workers', l: 'logs' },
+  ...{ q: 'queues', w: 'workers', l: 'logs', a: 'alerts', u: 'usage' },
 }
 
 let going = false

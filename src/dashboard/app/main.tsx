@@ -5,6 +5,7 @@ import { startKeys } from './keyboard.ts'
 import { live } from './live.ts'
 import { link, place } from './router.ts'
 import { applyTheme, nextTheme, theme } from './theme.ts'
+import { Alerts } from './screens/alerts.tsx'
 import { Databases } from './screens/databases.tsx'
 import { DeadLetters, Errors } from './screens/errors.tsx'
 import { EventPage, Events } from './screens/events.tsx'
@@ -28,6 +29,7 @@ const SCREENS = {
   events: { title: 'Events', screen: Events },
   dead: { title: 'Dead letters', screen: DeadLetters },
   errors: { title: 'Errors', screen: Errors },
+  alerts: { title: 'Alerts', screen: Alerts },
   functions: { title: 'Functions', screen: Functions },
   triggers: { title: 'Triggers', screen: Triggers },
   schedules: { title: 'Schedules', screen: Schedules },

@@ -8,10 +8,18 @@ export function ago(time: string | null, nowMs = Date.now()): string {
 
 export function length(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`
-  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} m ${Math.round((ms % 60_000) / 1_000)} s`
-  if (ms < 172_800_000) return `${Math.floor(ms / 3_600_000)} h ${Math.round((ms % 3_600_000) / 60_000)} m`
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(ms % 1_000 === 0 ? 0 : 1)} s`
+  if (ms < 3_600_000) return both(ms, 60_000, ['m', 's'])
+  if (ms < 172_800_000) return both(ms, 3_600_000, ['h', 'm'])
   return `${Math.floor(ms / 86_400_000)} d`
+}
+
+/** `4 m 12 s`, or `4 m` alone. */
+function both(ms: number, unitMs: number, [large, small]: readonly [string, string]): string {
+  const smallMs = unitMs / 60
+  const n = Math.round(ms / smallMs)
+  const rest = n % 60
+  return `${(n - rest) / 60} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`
 }
 
 export function bytes(n: number): string {

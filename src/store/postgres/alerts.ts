@@ -1,6 +1,7 @@
 import type { Pool, PoolClient } from 'pg'
 import type { Facts, Memory, OpenAlert } from '../../alerts/alert.ts'
 import type { AlertLedger, DueNotice, Settlement } from '../../alerts/ledger.ts'
+import { createPostgresTellings } from './alerts-told.ts'
 import { query, transaction } from './pool.ts'
 import { queues } from './reader/stats.ts'
 
@@ -21,14 +22,15 @@ export function createPostgresAlerts(pool: Pool): AlertLedger {
       }),
     takeNotices: (destinations) => query<DueNotice>(pool, 'alerts-take', TAKE, [destinations]),
     async delivered(id) {
-      await query(pool, 'alerts-delivered', 'delete from tappet.alert_notices where id = $1', [id])
+      await query(pool, 'alerts-delivered', DELIVERED, [id])
     },
-    async failed(id, delayMs) {
-      await query(pool, 'alerts-failed', FAILED, [id, delayMs])
+    async failed(id, delayMs, error) {
+      await query(pool, 'alerts-failed', FAILED, [id, delayMs, error])
     },
     async giveUp(olderThanMs) {
       return (await query(pool, 'alerts-give-up', GIVE_UP, [olderThanMs])).length
     },
+    ...createPostgresTellings(pool),
   }
 }
 
@@ -53,10 +55,21 @@ const TAKE = `
       order by seq limit 20 for update skip locked)
   returning id, destination, body as notice, attempts, extract(epoch from now())::float8 as "nowS"`
 
-const FAILED = `update tappet.alert_notices set due_at = now() + $2::float8 * interval '1 ms' where id = $1`
+const FAILED = `
+  update tappet.alert_notices set due_at = now() + $2::float8 * interval '1 ms', error = $3 where id = $1`
+
+const MOVED = `
+  insert into tappet.alert_told (id, alert, destination, body, attempts, error, created_at, taken)
+  select id, alert, destination, body, attempts, error, created_at`
+
+const DELIVERED = `
+  with gone as (delete from tappet.alert_notices where id = $1 returning *)
+  ${MOVED}, true from gone on conflict do nothing`
 
 const GIVE_UP = `
-  delete from tappet.alert_notices where created_at < now() - $1::float8 * interval '1 ms' returning id`
+  with gone as (
+    delete from tappet.alert_notices where created_at < now() - $1::float8 * interval '1 ms' returning *)
+  ${MOVED}, false from gone on conflict do nothing returning id`
 
 async function write(
   client: PoolClient,
