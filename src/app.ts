@@ -140,7 +140,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const nowMs = clock.nowMs
   const adapters = await createAdapters({ config, database, server, store, awaitRun, nowMs, logger, install })
   const logs = createLogSink(store, logger)
-  const { host } = adapters
+  const { host, schedules, unfinishedUploads } = adapters
   const { url: databaseUrl } = database
   const functions = await openFunctions({ config, databaseUrl, host, onLog: logs.write, logger })
   const { runtime } = functions
@@ -156,12 +156,12 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const subscriptions = () => functions.subscriptions('postgres') as readonly Subscription<PostgresTrigger>[]
   const stopAdmin = serveAdmin(config, database.pool, {
     ...{ server, store, keys, audit, logger, queue, metrics, awaitRun, checks, openMetrics },
+    ...{ schedules, unfinishedUploads },
     emit: broker.emit,
     enqueue: dispatcher.enqueue,
     catalog: functions.current,
     triggerProblems: adapters.problems,
     databases: () => readDatabases({ config, database, adapters, subscriptions }),
-    schedules: adapters.schedules,
     stopping: () => stopping,
   })
   undo.push(stopAdmin)
@@ -188,7 +188,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
     catalog: functions.current,
     triggerProblems: adapters.problems,
     loginToken: links?.next ?? null,
-    schedules: () => adapters.schedules.list(),
+    schedules: () => schedules.list(),
     async reload() {
       const catalog = await functions.reload()
       await adapters.update(functions.subscriptions)

@@ -9,6 +9,7 @@ import type { Bulks } from '../store/bulks.ts'
 import type { Reader } from '../store/reader.ts'
 import type { Store } from '../store/store.ts'
 import type { AwaitRun, Emit, TriggerProblem } from '../triggers/trigger.ts'
+import type { UnfinishedUpload } from '../triggers/upload/adapter.ts'
 import type { Metrics } from './metrics.ts'
 import type { HttpServer } from './server.ts'
 import type { Stream } from './stream/stream.ts'
@@ -33,7 +34,12 @@ export interface AdminDeps {
   readonly triggerProblems: () => readonly TriggerProblem[]
   readonly alerts: AlertDesk
   readonly databases: () => Promise<readonly DatabaseState[]>
-  readonly schedules: { list(): Promise<readonly Schedule[]> }
+  /** What is still coming into this process's storage, at most so many. */
+  readonly unfinishedUploads: (most: number) => Promise<readonly UnfinishedUpload[]>
+  readonly schedules: {
+    list(): Promise<readonly Schedule[]>
+    missed(mostOfEach: number): Promise<readonly MissedTicks[]>
+  }
   /** What must hold for this process to do its work. */
   readonly checks: () => Promise<readonly Check[]>
   /** From the first signal on: load balancers should look elsewhere. Default never. */
@@ -77,6 +83,21 @@ export interface Schedule {
   readonly nextAt: Date | null
   readonly previousAt: Date | null
   readonly skipped: number
+}
+
+/** Ticks that nobody decided in time, and what `catchUp` made of them. */
+export interface MissedTicks {
+  /** The schedule's id. */
+  readonly schedule: string
+  readonly foundAt: Date
+  readonly first: Date
+  readonly last: Date
+  readonly count: number
+  /** How many of them became events all the same. */
+  readonly made: number
+  readonly catchUp: 'skip' | 'latest' | 'all'
+  /** None was made because the run of an earlier tick was under way. */
+  readonly busy: boolean
 }
 
 /** One thing that must be true for this process to do its work. */

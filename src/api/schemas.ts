@@ -220,19 +220,6 @@ export const Check = z
   })
   .meta({ id: 'Check' })
 
-export const Schedule = z
-  .looseObject({
-    id: text,
-    functionId: text,
-    expression: text,
-    timezone: text,
-    nextAt: time.nullable(),
-    previousAt: time.nullable(),
-    skipped: count,
-    next: z.array(time),
-  })
-  .meta({ id: 'Schedule' })
-
 export const Key = z
   .strictObject({
     id: text,

@@ -16,7 +16,30 @@ const StoredFile = z
   })
   .meta({ id: 'File' })
 
+const Unfinished = z
+  .strictObject({
+    id: text.describe('The last part of its tus URL, where it can be resumed.'),
+    key: text,
+    filename: text.nullable(),
+    offset: count.describe('Bytes that have come.'),
+    length: count.nullable().describe('Bytes that were declared; null: its sender did not say.'),
+    resumable: z.boolean().describe('By tus, within 24 h; others are over when their connection is.'),
+    touchedAt: time.describe('When bytes came last.'),
+  })
+  .meta({ id: 'UnfinishedUpload' })
+
 export const uploadRoutes = [
+  route({
+    method: 'GET',
+    path: '/uploads/unfinished',
+    scope: 'read',
+    tag: 'Uploads',
+    summary:
+      'Files that have not come in full, those that were begun last first: of the storage of the process that answers.',
+    query: z.strictObject({ limit: limit(500, 100) }),
+    answer: z.strictObject({ uploads: z.array(Unfinished) }),
+    handle: async ({ query }, { unfinishedUploads }) => ({ uploads: await unfinishedUploads(query.limit) }),
+  }),
   route({
     method: 'GET',
     path: '/uploads',

@@ -22,6 +22,7 @@ import type { Database } from './database.ts'
 export interface Adapters {
   readonly queue: QueueAdapter
   readonly schedules: Schedules
+  readonly unfinishedUploads: UploadAdapter['unfinished']
   /** What running functions may ask of us. */
   readonly host: HostCalls
   outboxes(): readonly Outbox[]
@@ -79,6 +80,7 @@ export async function createAdapters(deps: AdaptersDeps): Promise<Adapters> {
   return {
     queue,
     schedules,
+    unfinishedUploads: upload.unfinished,
     host: createHost(queue, upload),
     outboxes: outboxes.all,
     async start(subscriptionsOf, emit) {

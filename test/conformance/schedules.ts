@@ -33,6 +33,7 @@ export function schedulesConformance(name: string, open: () => Promise<Schedules
       nextAt: a.after(now),
       previousAt: nextAt,
       skipped: 0,
+      missed: null,
     })
     const collect = (into: DueSchedule[]) => async (due: DueSchedule) => {
       into.push(due)
@@ -89,7 +90,7 @@ export function schedulesConformance(name: string, open: () => Promise<Schedules
       const fired: DueSchedule[] = []
       const ms = await schedules.fireDue([a], async (due) => {
         fired.push(due)
-        return { nextAt: a.after(due.now), previousAt: due.nextAt, skipped: 3 }
+        return { nextAt: a.after(due.now), previousAt: due.nextAt, skipped: 3, missed: null }
       })
       const [due, second] = fired
       assert.equal(second, undefined)
@@ -105,6 +106,39 @@ export function schedulesConformance(name: string, open: () => Promise<Schedules
         return { ...advance(again), skipped: 4 }
       })
       assert.equal((await row('a#0'))?.skipped, 7)
+    })
+
+    test('ticks that were missed are known, the last found first, so many of each', async () => {
+      await schedules.sync([a, b])
+      assert.deepEqual(await schedules.missed(10), [])
+      const late = (count: number) => async (due: DueSchedule) => ({
+        ...advance(due),
+        missed: {
+          ...{ first: due.nextAt, last: new Date(due.nextAt.getTime() + count * MINUTE), count, made: 1 },
+          ...({ catchUp: 'latest', busy: false } as const),
+        },
+      })
+      for (const count of [1, 2, 3]) {
+        await at.pass(10 * MINUTE)
+        await schedules.fireDue([a], late(count))
+      }
+      await schedules.fireDue([b], late(7))
+      const found = await schedules.missed(2)
+      assert.deepEqual(
+        found.map(({ schedule, count }) => [schedule, count]),
+        [
+          ['b#0', 7],
+          ['a#0', 3],
+          ['a#0', 2],
+        ],
+      )
+      const { first, last, made, catchUp, busy, foundAt } = found[1] ?? assert.fail()
+      assert.deepEqual({ made, catchUp, busy }, { made: 1, catchUp: 'latest', busy: false })
+      assert.equal(last.getTime() - first.getTime(), 3 * MINUTE)
+      assert.ok(foundAt >= first)
+      await at.pass(10 * MINUTE)
+      await assert.doesNotReject(schedules.fireDue([a], async () => Promise.reject(new Error('no'))))
+      assert.equal((await schedules.missed(10)).length, 4, 'nothing is written when nothing goes on')
     })
 
     test('many that are due at once are fired in one call', async () => {

@@ -185,6 +185,23 @@ export function conformsToStorage(name: string, makeStorage: () => Promise<Stora
       assert.deepEqual(await idsOf(storage), [])
     })
 
+    it('lists drafts, the newest first, and no objects', async () => {
+      const storage = await makeStorage()
+      assert.deepEqual(await storage.drafts(10), [])
+      const ids = [newId('file'), newId('file'), newId('file')]
+      for (const id of ids) await storage.create(id, { ...INFO, length: 9 })
+      await (await storage.open(ids[1] ?? ''))?.append(chunks('half'))
+      await store(storage, 'whole')
+      const found = await storage.drafts(2)
+      assert.deepEqual(
+        found.map(({ id, size, info }) => [id, size, info.key, info.length]),
+        [
+          [ids[2], 0, INFO.key, 9],
+          [ids[1], 4, INFO.key, 9],
+        ],
+      )
+    })
+
     it('sweeps idle drafts, never objects and never drafts in use', async () => {
       const storage = await makeStorage()
       const id = await store(storage, 'kept')

@@ -38,6 +38,7 @@ const ROUTES: Readonly<Record<RouteScope, readonly string[]>> = {
         '/stream',
         '/usage',
         '/uploads',
+        '/uploads/unfinished',
         '/databases',
         '/alerts',
       ],

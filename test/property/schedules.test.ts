@@ -127,6 +127,7 @@ test('G7: any number of processes, some dying in mid-tick, make each tick once',
             nextAt: decision.next,
             previousAt: decision.fire.at(-1) ?? due.previousAt,
             skipped: decision.skipped,
+            missed: null,
           }
         }
       await schedules.sync([spec])

@@ -6,7 +6,7 @@ import type { Keys } from '../../src/access/keys.ts'
 import type { RouteScope } from '../../src/access/scopes.ts'
 import { registerPages } from '../../src/dashboard/register.ts'
 import { registerAdminRoutes } from '../../src/api/admin.ts'
-import type { AdminDeps, Check } from '../../src/api/deps.ts'
+import type { AdminDeps, Check, MissedTicks } from '../../src/api/deps.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
 import { API } from '../../src/api/paths.ts'
 import type { Route } from '../../src/api/route.ts'
@@ -157,7 +157,8 @@ export async function startAdmin(
     triggerProblems: () => [],
     alerts: createAlertDesk({ settings: null, ledger: NO_ALERTS }),
     databases: async () => [],
-    schedules: { list: async () => [SCHEDULE] },
+    unfinishedUploads: uploads.unfinished,
+    schedules: { list: async () => [SCHEDULE], missed: async () => [MISSED] },
     checks: async () => state.checks,
     stopping: () => state.stopping,
     ...more,
@@ -213,6 +214,12 @@ const SCHEDULE = {
     timezone: 'Europe/Berlin',
   },
   ...{ nextAt: new Date('2027-03-27T02:00:00Z'), previousAt: null, skipped: 0 },
+}
+
+const MISSED: MissedTicks = {
+  ...{ schedule: SCHEDULE.id, foundAt: new Date('2027-03-26T09:00:00Z'), count: 2, made: 1 },
+  ...{ first: new Date('2027-03-25T02:00:00Z'), last: new Date('2027-03-26T02:00:00Z') },
+  ...{ catchUp: 'latest', busy: false },
 }
 
 /** What people ask needs Postgres: tests that ask bring their own. */

@@ -173,6 +173,10 @@ test('decide: what fires, what is left out, what comes next', () => {
       assert.deepEqual(decision.fire.slice(-onTime.length || Infinity), onTime, 'those on time always fire')
       assert.ok(decision.fire.length <= MAX_CATCH_UP)
       assert.equal(decision.skipped, Math.min(all.length, 1_000) - decision.fire.length)
+      const late = all.filter((tick) => nowMs - tick.getTime() > GRACE_MS)
+      const count = Math.min(all.length, 1_000) - onTime.length
+      const expected = late.length === 0 ? null : { first: late[0], last: late.at(-1), count }
+      assert.deepEqual(decision.missed, expected)
       const missed = decision.fire.length - onTime.length
       if (catchUp === 'skip') assert.equal(missed, 0)
       if (catchUp === 'latest') assert.ok(missed <= 1 && (missed === 0 || onTime.length === 0))

@@ -59,11 +59,25 @@ async function ask<Answer>(
   body?: BodyInit,
   type = 'application/json',
 ): Promise<Answer> {
-  const headers: Record<string, string> = { authorization: `Bearer ${key.value ?? ''}` }
-  if (body !== undefined) headers['content-type'] = type
-  const response = await fetch(path, { method, headers, ...(body !== undefined && { body }) })
-  const answer = (await response.json().catch(() => ({}))) as { readonly error?: Partial<Refusal> } & Answer
-  if (response.ok) return answer
+  const headers = body === undefined ? {} : { 'content-type': type }
+  const response = await request(path, { method, headers, ...(body !== undefined && { body }) })
+  return (await response.json().catch(() => ({}))) as Answer
+}
+
+interface RequestOptions extends Omit<RequestInit, 'headers'> {
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/**
+ * Anything under `/_tappet/`, with the key of the tab.
+ *
+ * @throws Refusal for an answer that is no success, TypeError when there is none.
+ */
+export async function request(path: string, options: RequestOptions = {}): Promise<Response> {
+  const headers = { authorization: `Bearer ${key.value ?? ''}`, ...options.headers }
+  const response = await fetch(path, { ...options, headers })
+  if (response.ok) return response
+  const answer = (await response.json().catch(() => ({}))) as { readonly error?: Partial<Refusal> }
   if (response.status === 401) signOut()
   const { code = 'TPT_INTERNAL', message = response.statusText, hint = '' } = answer.error ?? {}
   throw new Refusal(response.status, code, message, hint)

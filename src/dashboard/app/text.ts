@@ -49,3 +49,10 @@ export const pretty = (value: unknown): string => JSON.stringify(value, null, 2)
 
 /** `run_01J…K2M7`: enough to tell apart. */
 export const short = (id: string): string => (id.length > 16 ? `${id.slice(0, 7)}…${id.slice(-4)}` : id)
+
+/** `27 Nov 2026, 03:00:00`, by the clock of a time zone. */
+export const timeIn = (time: string, timeZone: string): string =>
+  new Date(time).toLocaleString('en-GB', {
+    ...{ timeZone, day: 'numeric', month: 'short', year: 'numeric' },
+    ...{ hour: '2-digit', minute: '2-digit', second: '2-digit' },
+  })

@@ -83,6 +83,8 @@ export interface ListedEvent {
 export interface Trigger {
   readonly kind: string
   readonly label: string
+  /** Of the keys, for uploads. */
+  readonly pattern?: string
   readonly samples?: Readonly<Record<string, unknown>>
   readonly jsonSchemas?: Readonly<Record<string, JsonSchema>>
 }
@@ -150,6 +152,21 @@ export interface Schedule {
   readonly previousAt: string | null
   readonly skipped: number
   readonly next: readonly string[]
+  readonly catchUp: 'skip' | 'latest' | 'all' | null
+  readonly catchUpWindow: string | null
+  readonly overlap: 'allow' | 'skip' | 'queue' | null
+  readonly missed: readonly MissedTicks[]
+}
+
+/** Ticks that nobody decided in time. */
+export interface MissedTicks {
+  readonly foundAt: string
+  readonly first: string
+  readonly last: string
+  readonly count: number
+  readonly made: number
+  readonly catchUp: 'skip' | 'latest' | 'all'
+  readonly busy: boolean
 }
 
 export interface QueueState {

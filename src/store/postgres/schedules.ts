@@ -3,6 +3,8 @@ import {
   ABANDONED_MS,
   type Advance,
   type DueSchedule,
+  MISSED_KEPT_MS,
+  type MissedRow,
   type ScheduleRow,
   type Schedules,
   type ScheduleSpec,
@@ -29,6 +31,7 @@ export function createPostgresSchedules(pool: Pool): Schedules {
       const [row] = await query<{ busy: boolean }>(pool, 'schedules-busy', BUSY, [functionId, index])
       return row?.busy === true
     },
+    missed: (mostOfEach) => query<MissedRow>(pool, 'schedules-missed', MISSED, [mostOfEach]),
     async list() {
       return query<RawRow>(pool, 'schedules-list', LIST, [UNSERVED_MS]).then((rows) => rows.map(toRow))
     },
@@ -68,6 +71,19 @@ const ADVANCE = `
   update tappet.schedules s set next_at = a.next_at, previous_at = a.previous_at, skipped = s.skipped + a.skipped
     from unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::int[]) as a(id, next_at, previous_at, skipped)
    where s.id = a.id`
+
+/** Beside the schedule that goes on, so that both are there or neither. */
+const LATE = `
+  with old as (
+    delete from tappet.missed_ticks where schedule = any ($1) and found_at < now() - $8 * interval '1 ms')
+  insert into tappet.missed_ticks (schedule, first_at, last_at, missed, made, catch_up, busy)
+  select * from unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::int[], $6::text[], $7::boolean[])`
+
+const MISSED = `
+  select schedule, found_at as "foundAt", first_at as first, last_at as last, missed as count, made,
+         catch_up as "catchUp", busy
+    from (select *, row_number() over (partition by schedule order by id desc) as place from tappet.missed_ticks) t
+   where place <= $1 and found_at >= now() - interval '${MISSED_KEPT_MS} ms' order by id desc`
 
 /** By state: each has a small index that only holds such runs. */
 const BUSY = `
@@ -154,6 +170,18 @@ async function advance(
     advances.map(({ nextAt }) => nextAt),
     advances.map(({ previousAt }) => previousAt),
     advances.map(({ skipped }) => skipped),
+  ])
+  const late = advances.flatMap(({ id, missed }) => (missed ? [{ ...missed, id }] : []))
+  if (late.length === 0) return
+  await query(client, 'schedules-late', LATE, [
+    late.map(({ id }) => id),
+    late.map(({ first }) => first),
+    late.map(({ last }) => last),
+    late.map(({ count }) => count),
+    late.map(({ made }) => made),
+    late.map(({ catchUp }) => catchUp),
+    late.map(({ busy }) => busy),
+    MISSED_KEPT_MS,
   ])
 }
 

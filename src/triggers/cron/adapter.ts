@@ -5,9 +5,9 @@ import type { Logger } from '../../lib/log.ts'
 import { type Loop, startLoop } from '../../lib/service.ts'
 import type { Emit, Subscription, TriggerAdapter, TriggerProblem } from '../trigger.ts'
 import type { CronTrigger } from './declare.ts'
-import { decide, parseCron, type Ticks } from './next.ts'
+import { decide, type Decision, parseCron, type Ticks } from './next.ts'
 import { scheduleId, specOf, toEvent } from './normalize.ts'
-import type { Advance, DueSchedule, Schedules, ScheduleSpec } from './schedules.ts'
+import type { Advance, DueSchedule, Missed, Schedules, ScheduleSpec } from './schedules.ts'
 
 export interface CronAdapterDeps {
   readonly schedules: Schedules
@@ -139,7 +139,16 @@ async function fireTicks(
     nextAt: decision.next,
     previousAt: fired.at(-1) ?? due.previousAt,
     skipped: decision.skipped + decision.fire.length - fired.length,
+    missed: missedOf(decision, fired, { catchUp, busy }),
   }
+}
+
+function missedOf(
+  { missed }: Decision,
+  fired: readonly Date[],
+  how: Pick<Missed, 'catchUp' | 'busy'>,
+): Missed | null {
+  return missed && { ...missed, made: fired.filter((tick) => tick <= missed.last).length, ...how }
 }
 
 function readDeclaration(

@@ -2,6 +2,8 @@ import {
   ABANDONED_MS,
   type Advance,
   type DueSchedule,
+  MISSED_KEPT_MS,
+  type MissedRow,
   type ScheduleRow,
   type Schedules,
   type ScheduleSpec,
@@ -25,6 +27,7 @@ export function createMemorySchedules({
   busy = () => false,
 }: MemorySchedulesOptions = {}): Schedules {
   const entries = new Map<string, Entry>()
+  const late = createMissed(now)
 
   const serve = (declared: readonly ScheduleSpec[], unservedMs: number): void => {
     const at = now()
@@ -51,8 +54,9 @@ export function createMemorySchedules({
     }
     put({ locked: true })
     try {
-      const advance = await fire({ id, nextAt, previousAt, now: now() })
+      const { missed, ...advance } = await fire({ id, nextAt, previousAt, now: now() })
       put({ ...advance, skipped: skipped + advance.skipped })
+      if (missed) late.add({ ...missed, schedule: id, foundAt: now() })
     } catch {
       // It stays due.
     } finally {
@@ -81,11 +85,28 @@ export function createMemorySchedules({
     async busy(functionId, index) {
       return busy(functionId, index)
     },
+    missed: late.newest,
     async list() {
       const at = now().getTime()
       return [...entries.values()]
         .map(({ servedAt, locked, ...row }) => ({ ...row, served: locked || at - servedAt < UNSERVED_MS }))
         .toSorted((a, b) => (a.nextAt?.getTime() ?? Infinity) - (b.nextAt?.getTime() ?? Infinity))
+    },
+  }
+}
+
+function createMissed(now: () => Date): {
+  add(row: MissedRow): void
+  newest(mostOfEach: number): Promise<readonly MissedRow[]>
+} {
+  const rows: MissedRow[] = []
+  return {
+    add: (row) => void rows.unshift(row),
+    async newest(mostOfEach) {
+      const kept = rows.filter(({ foundAt }) => now().getTime() - foundAt.getTime() <= MISSED_KEPT_MS)
+      const before = (i: number): number =>
+        kept.slice(0, i).filter((row) => row.schedule === kept[i]?.schedule).length
+      return kept.filter((_, i) => before(i) < mostOfEach)
     },
   }
 }

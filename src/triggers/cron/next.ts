@@ -93,6 +93,8 @@ export interface Decision {
   readonly fire: readonly Date[]
   readonly skipped: number
   readonly next: Date | null
+  /** Those that nobody decided within {@link GRACE_MS}; null: all were on time. */
+  readonly missed: { readonly first: Date; readonly last: Date; readonly count: number } | null
 }
 
 /**
@@ -104,13 +106,16 @@ export function decide(ticks: Ticks, { next, now, catchUp, windowMs }: Due): Dec
   const due = counted.length < MAX_COUNTED ? counted : ticks.newest(now, MAX_CATCH_UP)
   const ageMs = (tick: Date): number => now.getTime() - tick.getTime()
   const onTime = due.filter((tick) => ageMs(tick) <= GRACE_MS)
-  const caughtUp = due.filter((tick) => ageMs(tick) > GRACE_MS && ageMs(tick) <= windowMs)
+  const late = due.filter((tick) => ageMs(tick) > GRACE_MS)
+  const caughtUp = late.filter((tick) => ageMs(tick) <= windowMs)
   const fire = {
     skip: onTime,
     latest: onTime.length > 0 ? onTime : caughtUp.slice(-1),
     all: [...caughtUp, ...onTime].slice(-MAX_CATCH_UP),
   }[catchUp]
-  return { fire, skipped: counted.length - fire.length, next: ticks.after(now) }
+  const [first = next, last] = [counted[0], late.at(-1)]
+  const missed = last ? { first, last, count: counted.length - onTime.length } : null
+  return { fire, skipped: counted.length - fire.length, next: ticks.after(now), missed }
 }
 
 const FIELDS = [

@@ -1,3 +1,5 @@
+import type { CronTrigger } from './declare.ts'
+
 /** A schedule as a process declares it. */
 export interface ScheduleSpec {
   /** Function id, `#`, place of the trigger in `on`. */
@@ -40,7 +42,32 @@ export interface Advance {
   readonly previousAt: Date | null
   /** How many more ticks were left out. */
   readonly skipped: number
+  /** Ticks that nobody decided in time; null: all were on time. */
+  readonly missed: Missed | null
 }
+
+/** Ticks that nobody decided in time, and what `catchUp` made of them. */
+export interface Missed {
+  readonly first: Date
+  readonly last: Date
+  /** Counted up to 1,000. */
+  readonly count: number
+  /** How many of them became events all the same. */
+  readonly made: number
+  /** As it was declared then. */
+  readonly catchUp: CronTrigger['catchUp']
+  /** None was made because the run of an earlier tick was under way (`overlap: 'skip'`). */
+  readonly busy: boolean
+}
+
+/** They are known for 30 days. */
+export interface MissedRow extends Missed {
+  /** The schedule's id. */
+  readonly schedule: string
+  readonly foundAt: Date
+}
+
+export const MISSED_KEPT_MS = 30 * 86_400_000
 
 /** Which version of a schedule a process can fire. */
 export type ServedSpec = Pick<ScheduleSpec, 'id' | 'spec'>
@@ -77,4 +104,6 @@ export interface Schedules {
   busy(functionId: string, index: number): Promise<boolean>
   /** All, those that are due first in front. */
   list(): Promise<readonly ScheduleRow[]>
+  /** What was missed, what was found last first; at most so many of each schedule. */
+  missed(mostOfEach: number): Promise<readonly MissedRow[]>
 }

@@ -27,6 +27,23 @@ export interface UploadAdapter extends TriggerAdapter<UploadTrigger> {
   file(key: string): Promise<HostFile | null>
   /** Bytes `start` to `end` (exclusive) of a stored file, at most 1 MiB of them. Rejects with TPT_NOT_FOUND. */
   read(id: string, start: number, end: number): Promise<Buffer>
+  /** What has not come in full, those that were begun last first: of this process's storage, at most so many. */
+  unfinished(most: number): Promise<readonly UnfinishedUpload[]>
+}
+
+export interface UnfinishedUpload {
+  /** `file_…`; of one that can be resumed, the last part of its tus URL. */
+  readonly id: string
+  readonly key: string
+  readonly filename: string | null
+  /** Bytes that have come. */
+  readonly offset: number
+  /** Bytes that were declared; null: its sender did not say. */
+  readonly length: number | null
+  /** Whether its sender may go on later (tus); others are over when their connection is. */
+  readonly resumable: boolean
+  /** When bytes came last. */
+  readonly touchedAt: Date
 }
 
 const MAX_READ_BYTES = 1_048_576
@@ -76,6 +93,12 @@ export function createUploadAdapter({ server, storage, files, logger }: UploadAd
     async read(id, start, end) {
       const content = await storage.read(id, { start, end: Math.min(end, start + MAX_READ_BYTES) })
       return Buffer.concat((await content.toArray()) as Buffer[])
+    },
+    async unfinished(most) {
+      const drafts = await storage.drafts(most)
+      return drafts.map(({ id, size, touchedAt, info: { key, filename, length, metadata } }) => ({
+        ...{ id, key, filename, offset: size, length, resumable: metadata !== null, touchedAt },
+      }))
     },
   }
 }

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { TappetError } from '../../errors.ts'
 import { createDraft, type Places, readInfo, readObject } from './disk-draft.ts'
 import { openPlain, syncFolder, withFullDisk } from './disk-file.ts'
-import { isObjectId, type Storage } from './storage.ts'
+import { type Draft, isObjectId, type Storage } from './storage.ts'
 
 /**
  * File contents in a folder: `drafts/<id>` while they come, `files/<id>` once complete, each with a JSON beside it that
@@ -31,6 +31,7 @@ export async function createDiskStorage(folder: string): Promise<Storage> {
       const state = await readInfo(places, id)
       return state && createDraft(places, state)
     },
+    drafts: (most) => listDrafts(places, most),
     stat: async (id) => (isObjectId(id) ? readObject(places, id) : null),
     async read(id, range) {
       const handle = isObjectId(id) ? await openPlain(join(places.files, id), constants.O_RDONLY) : null
@@ -70,6 +71,18 @@ async function makeFolders(folder: string, { drafts, files }: Places): Promise<v
     await syncFolder(path)
     if (path === dirname(first) || path === dirname(path)) return
   }
+}
+
+/** By their names alone, until there are enough: somebody may have begun thousands. */
+async function listDrafts(places: Places, most: number): Promise<readonly Draft[]> {
+  const ids = (await readdir(places.drafts)).filter(isObjectId).toSorted().toReversed()
+  const found: Draft[] = []
+  for (const id of ids) {
+    if (found.length === most) break
+    const state = (await isThere(join(places.files, id))) ? null : await readInfo(places, id)
+    if (state) found.push(createDraft(places, state))
+  }
+  return found
 }
 
 async function sweep(places: Places, idleMs: number): Promise<number> {

@@ -61,6 +61,11 @@ export function createMemoryStorage(now: () => Date = () => new Date()): Storage
       const draft = drafts.get(id)
       return draft ? toDraft(id, draft) : null
     },
+    drafts: async (most) =>
+      [...drafts]
+        .toSorted(([a], [b]) => (a < b ? 1 : -1))
+        .slice(0, most)
+        .map(([id, draft]) => toDraft(id, draft)),
     stat: async (id) => objects.get(id)?.stored ?? null,
     async read(id, range) {
       const { content } = known(objects.get(id), id)

@@ -56,6 +56,8 @@ export interface Storage {
   create(id: string, info: ObjectInfo): Promise<Draft>
   /** A draft that was begun before, perhaps by a process that is gone; null if there is none. */
   open(id: string): Promise<Draft | null>
+  /** Drafts, those that were begun last first; at most so many. */
+  drafts(most: number): Promise<readonly Draft[]>
   stat(id: string): Promise<StoredObject | null>
   /**
    * The content, or the bytes from `start` to `end` (exclusive).

@@ -14,3 +14,17 @@ create index alert_told_by_alert on tappet.alert_told (alert);
 create index alert_told_by_time on tappet.alert_told (created_at);
 
 alter table tappet.alert_notices add column error text;     -- why it was not taken, the last time
+
+-- Ticks that nobody decided in time, as they were found: what became of them is said by `made` and `catch_up`.
+create table tappet.missed_ticks (
+  id       bigint generated always as identity primary key,
+  schedule text not null,
+  found_at timestamptz not null default now(),
+  first_at timestamptz not null,
+  last_at  timestamptz not null,
+  missed   int not null,                                    -- how many; counted up to 1,000
+  made     int not null,                                    -- how many of them became events all the same
+  catch_up text not null,                                   -- skip, latest, all: as it was declared then
+  busy     boolean not null                                 -- none was made because an earlier run was under way
+);
+create index missed_ticks_by_schedule on tappet.missed_ticks (schedule, id desc);
