@@ -11,7 +11,7 @@ import { type Adapters, createAdapters } from './app/adapters.ts'
 import { runChecks } from './app/checks.ts'
 import { startClock } from './app/clock.ts'
 import { type Database, openDatabase } from './app/database.ts'
-import { readDatabases } from './app/databases.ts'
+import { openDatabases } from './app/databases.ts'
 import { openQueue } from './app/engine.ts'
 import { type Functions, openFunctions } from './app/functions.ts'
 import { isLoopback, listen } from './app/listen.ts'
@@ -161,7 +161,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
     enqueue: dispatcher.enqueue,
     catalog: functions.current,
     triggerProblems: adapters.problems,
-    databases: () => readDatabases({ config, database, adapters, subscriptions }),
+    databases: openDatabases({ config, database, adapters, subscriptions }),
     stopping: () => stopping,
   })
   undo.push(stopAdmin)

@@ -1,6 +1,7 @@
 import type { DatabaseState } from '../api/deps.ts'
 import type { Config } from '../config.ts'
 import { explain } from '../errors.ts'
+import { shareAnswer } from '../lib/share.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import { withConnection } from '../store/postgres/console.ts'
 import type { PostgresTrigger } from '../triggers/postgres/declare.ts'
@@ -16,8 +17,18 @@ export interface DatabasesDeps {
   readonly subscriptions: () => readonly Subscription<PostgresTrigger>[]
 }
 
-/** Which functions are bound to which tables, what their databases have of it, and what waits in their outboxes. */
-export function readDatabases(deps: DatabasesDeps): Promise<readonly DatabaseState[]> {
+/** As often as a page asks; each look takes a connection to each database. */
+const FRESH_MS = 10_000
+
+/**
+ * Says which functions are bound to which tables, what their databases have of it, and what waits in their outboxes. All who
+ * ask within ten seconds share one look.
+ */
+export function openDatabases(deps: DatabasesDeps): () => Promise<readonly DatabaseState[]> {
+  return shareAnswer(() => readDatabases(deps), FRESH_MS)
+}
+
+function readDatabases(deps: DatabasesDeps): Promise<readonly DatabaseState[]> {
   const { adapters, subscriptions } = deps
   const bound = subscriptions()
   const names = new Set<string | null>([null, ...bound.map(({ trigger }) => trigger.database)])

@@ -21,7 +21,7 @@ interface Database {
   } | null
 }
 
-/** It takes a connection each time. */
+/** The server looks no more often: each look takes a connection. */
 const EVERY_MS = 10_000
 
 export function Databases() {
