@@ -14,7 +14,7 @@ export interface ErrorInfo {
   readonly hint: string
 }
 
-/** Every error of our own. A test keeps this table, `docs/errors.md` and the code equal. */
+/** Every error of our own. `npm run docs` makes `docs/errors.md` of it, and pages with `explain/`. */
 export const CODES = {
   TPT_CONFIG_INVALID: info('operator', false, 500, 'Correct the environment variable or flag that is named.'),
   TPT_USAGE: info('sender', false, 400, 'Read `tappet help` for what there is.'),

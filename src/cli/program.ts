@@ -19,6 +19,7 @@ import { addDb } from './verbs/db.ts'
 import { addDev } from './verbs/dev.ts'
 import { addDlq } from './verbs/dlq.ts'
 import { addDoctor } from './verbs/doctor.ts'
+import { addExplain } from './verbs/explain.ts'
 import { addFunctions } from './verbs/functions.ts'
 import { addInit } from './verbs/init.ts'
 import { addNew } from './verbs/new.ts'
@@ -84,7 +85,7 @@ export function createProgram(io: Io, onExit: (code: number) => void): Command {
     add(program, verb)
   for (const add of [addSchedules, addWorkers, addAlerts, addUsage, addDb, addVersion]) add(program, verb)
   program.commandsGroup('Fix')
-  for (const add of [addReplay, addCancel, addBulk, addDoctor]) add(program, verb)
+  for (const add of [addReplay, addCancel, addBulk, addDoctor, addExplain]) add(program, verb)
   program.commandsGroup('Admin')
   for (const add of [addKeys, addAudit, addCompletion]) add(program, verb)
   settle(program, io)
@@ -132,7 +133,8 @@ function report(
     const error = { code, message, hint, ...(issues.length > 0 && { issues }) }
     return void stderr.write(`${JSON.stringify({ error }, null, 2)}\n`)
   }
-  const { red, bold } = createPaint(stderr.isTTY === true)
+  const { red, bold, dim } = createPaint(stderr.isTTY === true)
   const stack = verbose && cause instanceof Error ? `\n${cause.stack ?? ''}` : ''
-  stderr.write(`${red('✖')} ${bold(code)} ${printable(message)}\n  fix: ${hint}\n${printable(stack)}`)
+  const more = code === 'TPT_USAGE' ? '' : dim(` · npx tappet explain ${code}`)
+  stderr.write(`${red('✖')} ${bold(code)} ${printable(message)}\n  fix: ${hint}${more}\n${printable(stack)}`)
 }

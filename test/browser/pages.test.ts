@@ -167,4 +167,13 @@ describe('pages of the dashboard', { skip: noBrowser }, () => {
     await dashboard.see('2 made, 1 were there')
     saidNothing()
   })
+
+  it('explanations: a code leads to why it comes and what to do', async () => {
+    await dashboard.open('runs?q=stauts:dead')
+    await page().getByRole('link', { name: 'TPT_FILTER_INVALID' }).first().click()
+    await dashboard.see('Does trying again help?')
+    dashboard.said.splice(0)
+    await dashboard.inspect('explain/TPT_TIMEOUT')
+    saidNothing()
+  })
 })

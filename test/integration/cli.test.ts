@@ -77,6 +77,7 @@ describe('the command line', () => {
         ['db', 'query'],
         ['db', 'grants'],
         ['doctor'],
+        ['explain'],
         ['version'],
         ['completion'],
         ['keys', 'create'],
@@ -156,10 +157,24 @@ describe('the command line', () => {
       })
     }
 
+    it('are explained, by their code, offline', async () => {
+      const { code, stdout } = await runCli(['explain', 'timeout'])
+      assert.equal(code, 0)
+      assert.match(stdout, /^TPT_TIMEOUT  fault: author, retry: yes, status: 504\n/)
+      assert.match(stdout, /Why it comes\n  - The function gave no result/)
+      assert.deepEqual((await json('explain', 'TPT_CONFLICT')).value.status, 409)
+      const unknown = await runCli(['explain', 'TPT_TIMOUT'])
+      assert.equal(unknown.code, 5)
+      assert.match(unknown.stderr, /Did you mean TPT_TIMEOUT\?/)
+    })
+
     it('are told in two lines, or as JSON', async () => {
       const plain = await tappet('runs', 'show', 'run_x')
       assert.equal(plain.code, 5)
-      assert.equal(plain.stderr, '✖ TPT_NOT_FOUND there is no run "run_x"\n  fix: Check the id.\n')
+      assert.equal(
+        plain.stderr,
+        '✖ TPT_NOT_FOUND there is no run "run_x"\n  fix: Check the id. · npx tappet explain TPT_NOT_FOUND\n',
+      )
       const { code, stdout, stderr } = await tappet('runs', 'show', 'run_x', '--json')
       assert.deepEqual([code, stdout], [5, ''])
       const error = { code: 'TPT_NOT_FOUND', message: 'there is no run "run_x"', hint: 'Check the id.' }

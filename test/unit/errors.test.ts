@@ -2,7 +2,19 @@ import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { CODES, FatalError, RetryAfterError, TappetError, toFailure } from '../../src/errors.ts'
+import {
+  CODES,
+  type ErrorCode,
+  FatalError,
+  RetryAfterError,
+  TappetError,
+  toFailure,
+} from '../../src/errors.ts'
+import { AUTHOR } from '../../src/explain/author.ts'
+import { OPERATOR } from '../../src/explain/operator.ts'
+import { EXPLANATIONS, errorDocs } from '../../src/explain/pages.ts'
+import { SENDER } from '../../src/explain/sender.ts'
+import { SYSTEM } from '../../src/explain/system.ts'
 
 describe('toFailure', () => {
   it('reads an error by its properties, not by its class', () => {
@@ -49,20 +61,27 @@ describe('toFailure', () => {
 })
 
 describe('the registry of errors', () => {
-  it('is the same in the code and in the docs', async () => {
-    const docs = await readFile('docs/errors.md', 'utf8')
-    const rows = [...docs.matchAll(/^\| `(TPT_\w+)` \| (\w+) \| (yes|no) \| (\d+) \| (.+) \|$/gm)]
-    const documented = rows.map(([, code, fault, retry, status, hint]) => [code, fault, retry, status, hint])
-    const coded = Object.entries(CODES).map(([code, { fault, retry, status, hint }]) => [
-      ...[code, fault, retry ? 'yes' : 'no', String(status)],
-      hint,
-    ])
-    assert.deepEqual(documented.toSorted(), coded.toSorted())
+  it('is what the documents say, a page for each code', async () => {
+    const pages = errorDocs()
+    for (const [path, text] of pages)
+      assert.equal(await readFile(path, 'utf8').catch(() => ''), text, `${path}: run \`npm run docs\``)
+    const there = (await readdir('docs/errors')).map((name) => `docs/errors/${name}`)
+    assert.deepEqual(['docs/errors.md', ...there].toSorted(), [...pages.keys()].toSorted())
+  })
+
+  it('is explained: each code where its fault belongs, each with a cause and something to do', () => {
+    const places = { sender: SENDER, author: AUTHOR, operator: OPERATOR, system: SYSTEM }
+    for (const [code, { fault }] of Object.entries(CODES)) {
+      assert.ok(code in places[fault], `${code} is the ${fault}'s`)
+      const { causes, remedies, retry } = EXPLANATIONS[code as ErrorCode]
+      assert.ok(causes.length > 0 && remedies.length > 0 && retry !== '', code)
+      for (const line of [...causes, ...remedies, retry]) assert.match(line, /^\S.*\.$/s, `${code}: ${line}`)
+    }
   })
 
   it('has no code that nobody uses', async () => {
     const names = (await readdir('src', { recursive: true })).filter((name) => name.endsWith('.ts'))
-    const users = names.filter((name) => !/^(errors|cli.errors)\.ts$/.test(name))
+    const users = names.filter((name) => !/^(errors|cli.errors|explain.\w+)\.ts$/.test(name))
     const code = (await Promise.all(users.map((name) => readFile(join('src', name), 'utf8')))).join()
     assert.deepEqual(
       Object.keys(CODES).filter((name) => !code.includes(`'${name}'`)),

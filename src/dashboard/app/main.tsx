@@ -8,6 +8,7 @@ import { applyTheme, nextTheme, theme } from './theme.ts'
 import { Alerts } from './screens/alerts.tsx'
 import { Databases } from './screens/databases.tsx'
 import { DeadLetters, Errors } from './screens/errors.tsx'
+import { Explain } from './screens/explain.tsx'
 import { EventPage, Events } from './screens/events.tsx'
 import { FunctionPage, Functions } from './screens/functions.tsx'
 import { Login } from './screens/login.tsx'
@@ -53,6 +54,7 @@ function Screen() {
   if (name === 'runs' && id !== '') return <Run key={id} id={id} />
   if (name === 'events' && id !== '') return <EventPage key={id} id={id} />
   if (name === 'functions' && id !== '') return <FunctionPage key={id} id={id} />
+  if (name === 'explain') return <Explain key={id} code={id} />
   const { screen: Found } = SCREENS[name as keyof typeof SCREENS] ?? SCREENS['']
   return <Found key={name} />
 }

@@ -3,7 +3,7 @@ import { useLoaded } from '../live.ts'
 import { link } from '../router.ts'
 import { number } from '../text.ts'
 import type { ErrorGroup } from '../types.ts'
-import { Action, Answer, Empty, Page, Time } from '../ui/parts.tsx'
+import { Action, Answer, Code, Empty, Page, Time } from '../ui/parts.tsx'
 
 export function DeadLetters() {
   const groups = useLoaded(() => get<{ readonly groups: readonly ErrorGroup[] }>('/dead/groups'))
@@ -73,7 +73,7 @@ function Groups({ groups, replay }: GroupsProps) {
               <a href={link(['functions', functionId])}>{functionId}</a>
             </td>
             <td data-label="Error" class="cut" title={message}>
-              {isNew === true && <mark>new</mark>} <code>{code}</code> {message}
+              {isNew === true && <mark>new</mark>} <Code code={code} /> {message}
             </td>
             <td data-label="First">
               <Time at={firstAt} />

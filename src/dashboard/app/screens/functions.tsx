@@ -4,7 +4,7 @@ import { useLoaded } from '../live.ts'
 import { go, link } from '../router.ts'
 import { length, number, percent, pretty } from '../text.ts'
 import type { Func, FunctionStats, Run } from '../types.ts'
-import { Action, Answer, Empty, Page } from '../ui/parts.tsx'
+import { Action, Answer, Code, Empty, Page } from '../ui/parts.tsx'
 import { SchemaForm } from '../ui/schema-form.tsx'
 import { RunsTable } from '../ui/runs-table.tsx'
 
@@ -29,7 +29,7 @@ export function Functions() {
           <>
             {problems.map(({ file, code, message }) => (
               <p key={file} class="error">
-                <code>{code}</code> {file}: {message}
+                <Code code={code} /> {file}: {message}
               </p>
             ))}
             {functions.length === 0 && <Empty>There is no function in functions/ yet.</Empty>}

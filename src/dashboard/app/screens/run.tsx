@@ -4,7 +4,7 @@ import { useLoaded } from '../live.ts'
 import { go, link } from '../router.ts'
 import { length, pretty } from '../text.ts'
 import type { EventRecord, LogLine, Run as RunRecord, RunPage } from '../types.ts'
-import { Action, Answer, Empty, Id, Json, Page, Time } from '../ui/parts.tsx'
+import { Action, Answer, Code, Empty, Id, Json, Page, Time } from '../ui/parts.tsx'
 import { Status } from '../ui/status.tsx'
 import { Waterfall } from '../ui/waterfall.tsx'
 
@@ -96,7 +96,7 @@ function Failed({ run: { failure, fingerprint, functionId } }: { readonly run: R
   return (
     <section class="failed" aria-label="Error">
       <h2>
-        {failure.code ?? failure.name}: {failure.message}
+        <Code code={failure.code ?? failure.name} /> {failure.message}
       </h2>
       {failure.stack !== null && <pre tabIndex={0}>{failure.stack}</pre>}
       <a href={link(['runs'], { q: `function:${functionId} status:failed` })}>others that failed</a>

@@ -1,7 +1,8 @@
 import type { ComponentChildren } from 'preact'
 import { useSignal } from '@preact/signals'
-import { Refusal } from '../api.ts'
+import { key, Refusal } from '../api.ts'
 import type { Loaded } from '../live.ts'
+import { link } from '../router.ts'
 import { ago, pretty, short } from '../text.ts'
 
 /** An id that is copied by a click. */
@@ -40,10 +41,16 @@ export function Json({ value, label }: { readonly value: unknown; readonly label
 export function ErrorNote({ error }: { readonly error: Error }) {
   return (
     <p class="error" role="alert">
-      {error instanceof Refusal && <code>{error.code}</code>} {error.message}{' '}
+      {error instanceof Refusal && <Code code={error.code} />} {error.message}{' '}
       {error instanceof Refusal && <small>{error.hint}</small>}
     </p>
   )
+}
+
+/** The code of an error; one of Tappet's own leads to its explanation. */
+export function Code({ code }: { readonly code: string }) {
+  const text = <code>{code}</code>
+  return code.startsWith('TPT_') && key.value !== null ? <a href={link(['explain', code])}>{text}</a> : text
 }
 
 export function Empty({ children }: { readonly children: ComponentChildren }) {
