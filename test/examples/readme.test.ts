@@ -97,6 +97,13 @@ describe('the documents', () => {
     )
   })
 
+  it('say of others only what a page of theirs says', async () => {
+    const text = await readFile(join(ROOT, 'docs', 'compare.md'), 'utf8')
+    const rows = text.split('\n').filter((line) => /^\| (?!what|---)/.test(line))
+    assert.ok(rows.length > 30)
+    for (const row of rows) assert.match(row, /\]\(https:\/\/\S+\) \|$/)
+  })
+
   it('link only to files that exist', async () => {
     for (const name of await documents()) {
       const text = await readFile(join(ROOT, name), 'utf8')

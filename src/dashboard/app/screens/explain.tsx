@@ -9,7 +9,9 @@ export function Explain({ code }: { readonly code: string }) {
   const { hint, fault, retry, status } = CODES[code as ErrorCode]
   return (
     <Page title={code}>
-      <p>{hint}</p>
+      <p>
+        <Marked text={hint} />
+      </p>
       <dl class="facts">
         <dt>Who has to act</dt>
         <dd>{WHO[fault]}</dd>
