@@ -22,7 +22,7 @@ function explain(cli: Cli, given: string): void {
   const { bold, dim } = cli.paint
   const list = (lines: readonly string[]): string => lines.map((line) => `  - ${plain(line)}`).join('\n')
   const parts = [
-    `${bold(code)}  ${dim(`fault: ${fault}, retry: ${retry ? 'yes' : 'no'}, status: ${status}`)}\n${hint}`,
+    `${bold(code)}  ${dim(`fault: ${fault}, retry: ${retry ? 'yes' : 'no'}, status: ${status}`)}\n${plain(hint)}`,
     `${bold('Why it comes')}\n${list(causes)}`,
     `${bold('What to do')}\n${list(remedies)}`,
     `${bold('Does trying again help?')}\n  ${plain(again)}`,
