@@ -1,7 +1,6 @@
 import { explain } from './errors.ts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Audit } from './access/audit.ts'
 import type { Check } from './api/deps.ts'
 import { createMetrics, type Metrics } from './api/metrics.ts'
 import { createServer } from './api/server.ts'
@@ -15,13 +14,14 @@ import { openDatabases } from './app/databases.ts'
 import { openQueue } from './app/engine.ts'
 import { type Functions, openFunctions } from './app/functions.ts'
 import { isLoopback, listen } from './app/listen.ts'
+import { startRetiring } from './app/retiring.ts'
 import { startTracing } from './app/tracing.ts'
+import { openWeb } from './app/web.ts'
 import { startWork } from './app/work.ts'
 import { type Broker, createBroker } from './broker.ts'
 import type { Config } from './config.ts'
 import { registerPages } from './dashboard/register.ts'
 import type { Logger } from './lib/log.ts'
-import { pause, startLoop } from './lib/service.ts'
 import type { Queue } from './queue/queue.ts'
 import type { Catalog } from './runtime/catalog.ts'
 import { openStateFolder, type StateFolder } from './state-folder.ts'
@@ -122,44 +122,44 @@ interface Parts {
   readonly undo: (() => Promise<unknown>)[]
 }
 
-const RETIRE_EVERY_MS = 3_600_000
-
 async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const { config, mode, logger, folder, database, store, queue, metrics, tracing, undo } = parts
-  const adminKey = config.adminToken ?? (await folder.adminKey())
-  // In production a proxy on this machine may hand on any name.
-  const loopbackOnly = mode === 'dev' && isLoopback(config.host)
-  const keys = createPostgresKeys(database.pool)
+  const { adminKey, keys, server, links } = await openServer(parts)
   const audit = createPostgresAudit(database.pool)
-  const server = createServer({ keys: [adminKey], issued: keys, logger, loopbackOnly })
-  const links = registerPages(server, mode === 'dev' ? adminKey : null)
   const clock = await startClock(store)
   undo.push(() => clock.stop())
   const awaitRun = createAwaitRun(store)
   const install = mode === 'dev' ? 'apply' : 'check'
-  const nowMs = clock.nowMs
-  const adapters = await createAdapters({ config, database, server, store, awaitRun, nowMs, logger, install })
+  const triggers = { config, database, server, store, awaitRun, logger, install, nowMs: clock.nowMs } as const
+  const adapters = await createAdapters({ ...triggers, serve: (served) => web.serve(served) })
   const logs = createLogSink(store, logger)
   const { host, schedules, unfinishedUploads } = adapters
   const { url: databaseUrl } = database
-  const functions = await openFunctions({ config, databaseUrl, host, onLog: logs.write, logger })
+  const functions = await openFunctions({
+    config,
+    databaseUrl,
+    host,
+    onLog: logs.write,
+    logger,
+  })
   const { runtime } = functions
   undo.push(async () => {
     await runtime.close()
     await logs.stop()
   })
   const dispatcher = createDispatcher({ store, queue, logger })
-  const broker = createBroker({ store, runtime, dispatcher, logger, tracing, findFunction: functions.find })
+  const findFunction = functions.find
+  const broker = createBroker({ store, runtime, dispatcher, logger, tracing, findFunction })
   const { stateFolder, openMetrics, concurrency } = config
   const worker = createWorker({ store, queue, runtime, dispatcher, logger, tracing, concurrency })
+  const serving = config.roles.includes('worker')
+  const web = openWeb({ store, runtime, findFunction, logger, tracing, workerId: worker.id, serving })
   const checks = () => runChecks({ ...adapters, store, queue, stateFolder, excess: database.excess })
   const subscriptions = () => functions.subscriptions('postgres') as readonly Subscription<PostgresTrigger>[]
   const stopAdmin = serveAdmin(config, database.pool, {
     ...{ server, store, keys, audit, logger, queue, metrics, awaitRun, checks, openMetrics },
     ...{ schedules, unfinishedUploads },
-    emit: broker.emit,
-    enqueue: dispatcher.enqueue,
-    catalog: functions.current,
+    ...{ emit: broker.emit, enqueue: dispatcher.enqueue, catalog: functions.current },
     triggerProblems: adapters.problems,
     databases: openDatabases({ config, database, adapters, subscriptions }),
     stopping: () => stopping,
@@ -167,13 +167,12 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   undo.push(stopAdmin)
 
   let stopping = false
-  const serving = config.roles.includes('worker')
   await startWork({ dispatcher, worker, undo }, serving ? functions.current().functions : null)
   undo.push(() => worker.stop(config.shutdownTimeoutMs))
-  const retiring = startRetiring({ store, audit }, config, logger)
-  undo.push(() => retiring.stop())
+  undo.push(startRetiring({ store, audit }, config, logger))
   undo.push(() => server.close())
   await startIntake({ adapters, functions, broker, undo })
+  undo.push(() => web.stop(config.shutdownTimeoutMs))
   undo.push(serveAlerts(config, { pool: database.pool, functions, logger }))
   const url = await listen(server, config)
   undo.push(async () => {
@@ -183,8 +182,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
 
   return {
     ...{ url, adminKey, checks, databaseUrl, engine: queue.engine },
-    database: database.kind,
-    databaseVersion: database.version,
+    ...{ database: database.kind, databaseVersion: database.version },
     catalog: functions.current,
     triggerProblems: adapters.problems,
     loginToken: links?.next ?? null,
@@ -196,6 +194,16 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
       return catalog
     },
   }
+}
+
+/** Not listening yet. */
+async function openServer({ config, mode, logger, folder, database }: Parts) {
+  const adminKey = config.adminToken ?? (await folder.adminKey())
+  // In production a proxy on this machine may hand on any name.
+  const loopbackOnly = mode === 'dev' && isLoopback(config.host)
+  const keys = createPostgresKeys(database.pool)
+  const server = createServer({ keys: [adminKey], issued: keys, logger, loopbackOnly })
+  return { adminKey, keys, server, links: registerPages(server, mode === 'dev' ? adminKey : null) }
 }
 
 /** Whoever reads the state folder connects with a password of their own. */
@@ -220,24 +228,6 @@ async function startIntake({ adapters, functions, broker, undo }: Intake): Promi
     await broker.stop()
   })
   await adapters.start(functions.subscriptions, broker.emit)
-}
-
-function startRetiring(
-  { store, audit }: { readonly store: Store; readonly audit: Audit },
-  config: Config,
-  logger: Logger,
-): { stop(): Promise<void> } {
-  const retire = async (signal: AbortSignal): Promise<void> => {
-    await pause(Math.random() * 60_000, signal)
-    if (signal.aborted) return
-    await store.sumUsage()
-    const events = await store.retire({ runsMs: config.retentionMs, deadMs: config.deadRetentionMs })
-    await audit.retire(config.deadRetentionMs)
-    if (events > 0) logger.info({ events }, 'retired old events')
-  }
-  const onError = (error: unknown): void =>
-    logger.warn({ error: explain(error) }, 'could not retire old events')
-  return startLoop(retire, { everyMs: RETIRE_EVERY_MS, onError })
 }
 
 /** The tables of the project's own, for those who begin: only `dev` does it, at every start. */

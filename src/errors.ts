@@ -69,6 +69,7 @@ export const CODES = {
   TPT_CONFLICT: info('sender', false, 409, 'Look at the current state first.'),
   TPT_STORAGE_FULL: info('operator', true, 507, 'Free some disk space.'),
   TPT_OVERLOADED: info('system', true, 503, 'Send it again after the time in Retry-After.'),
+  TPT_PAUSED: info('operator', true, 503, 'Resume the function: `tappet queues resume <function>`.'),
   TPT_UNAVAILABLE: info(
     'system',
     true,

@@ -1,6 +1,8 @@
 /** The front door: all that functions may import. Loads no driver. */
 export { defineFunction } from './define/define-function.ts'
 export type { EventOf, FunctionDefinition, FunctionOptions, RetryPolicy } from './define/define-function.ts'
+export { defineWebHandler } from './define/define-web-handler.ts'
+export type { WebContext, WebFetch, WebHandler, WebOptions } from './define/define-web-handler.ts'
 export type { Context, FunctionLog, SendOptions, StoredFile } from './define/context.ts'
 export { FatalError, RetryAfterError } from './errors.ts'
 export type { Envelope } from './events/envelope.ts'

@@ -29,6 +29,11 @@ export async function readBody(request: FastifyRequest, maxBytes: number): Promi
   return decode === null || bytes.length === 0 ? bytes : decoded(decode, bytes, maxBytes)
 }
 
+/** Whether a request has one, by its headers. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
 /** Reads and drops what is still to come of a body, up to `maxBytes` and for `ms`. Never rejects. */
 export async function drain(raw: IncomingMessage, maxBytes: number, ms: number): Promise<void> {
   if (raw.complete || raw.destroyed) return

@@ -9,7 +9,7 @@ import type { Keys } from '../access/keys.ts'
 import { CODES, TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { addBodyBudget } from './body-budget.ts'
-import { drain } from './body.ts'
+import { drain, hasBody } from './body.ts'
 import { asTappetError, errorBody, errorHeaders } from './error-body.ts'
 import { guardRoutes } from './guard-routes.ts'
 import { addWebSafety } from './web-safety.ts'
@@ -171,10 +171,6 @@ function closeConnections(server: FastifyInstance): void {
   server.addHook('onResponse', async () => {
     if (closing) setImmediate(() => server.server.closeIdleConnections())
   })
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 async function* lingering(payload: string | Buffer, raw: IncomingMessage): AsyncGenerator<string | Buffer> {

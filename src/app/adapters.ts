@@ -11,6 +11,7 @@ import { createCronAdapter } from '../triggers/cron/adapter.ts'
 import type { Store } from '../store/store.ts'
 import type { Schedules } from '../triggers/cron/schedules.ts'
 import { createHttpAdapter } from '../triggers/http/adapter.ts'
+import type { Serve } from '../triggers/http/web.ts'
 import { createPostgresAdapter } from '../triggers/postgres/adapter.ts'
 import { createQueueAdapter, type QueueAdapter } from '../triggers/queue/adapter.ts'
 import type { AwaitRun, Emit, Subscription, TriggerAdapter, TriggerProblem } from '../triggers/trigger.ts'
@@ -41,6 +42,7 @@ export interface AdaptersDeps {
   readonly awaitRun: AwaitRun
   readonly store: Store
   readonly nowMs: () => number | Promise<number>
+  readonly serve: Serve
   readonly logger: Logger
   /** Whether triggers in databases are put in place, or only compared with what is declared. */
   readonly install: 'apply' | 'check'

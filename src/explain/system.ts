@@ -6,12 +6,22 @@ export const SYSTEM = {
     causes: [
       'The bodies of requests under way would take more than 256 MiB in this process.',
       '200 streams of the dashboard are open in it.',
+      'All processes of a web handler had as many requests as they take, for ten seconds.',
+      'A thousand answered requests of web handlers wait to be written down.',
     ],
     remedies: [
       'Send again after `Retry-After`; senders of webhooks do.',
-      'Run more processes with the role `http`.',
+      'Run more processes with the role `http`, or raise `maxInstances` of the function.',
     ],
     retry: 'Yes. Nothing was stored.',
+  },
+  TPT_PAUSED: {
+    causes: ['Somebody has paused the function, and it is a web handler, whose caller cannot wait.'],
+    remedies: [
+      'Resume it: `tappet queues resume <function>`, or in the dashboard.',
+      'Look in `tappet audit` for who paused it.',
+    ],
+    retry: 'Yes, when it is resumed. Nothing has run.',
   },
   TPT_UNAVAILABLE: {
     causes: [

@@ -1,7 +1,7 @@
 import { type Failure, toFailure } from '../errors.ts'
 import type { Ending } from './ending.ts'
 import { decodeJson, encodeJson, FRAME } from './frames.ts'
-import type { Instance } from './instance.ts'
+import type { Call, Instance } from './instance.ts'
 import { meterOf } from './meter.ts'
 import type { Invocation, Meter, Settled } from './runtime.ts'
 
@@ -21,6 +21,14 @@ export async function attempt(
   const bytes = encodeJson(event)
   const startedAt = performance.now()
   const call = instance.call(FRAME.invoke, { runId, attempt: number, maxAttempts, trigger, trace }, bytes)
+  const ending = await endOf(call, instance, signal)
+  const durationMs = performance.now() - startedAt
+  onMeter?.(meterOf(ending, { durationMs, cold: call.cold, bytesIn: bytes.length }))
+  return settle(ending, instance, signal)
+}
+
+/** When the signal aborts, so does the function's; a second later its process is killed. */
+export async function endOf(call: Call, instance: Instance, signal: AbortSignal): Promise<Ending> {
   let grace: NodeJS.Timeout | undefined
   const onAbort = (): void => {
     call.cancel(toFailure(signal.reason))
@@ -31,10 +39,13 @@ export async function attempt(
   if (signal.aborted) onAbort()
   else signal.addEventListener('abort', onAbort, { once: true })
   const ending = await call.ended
-  const durationMs = performance.now() - startedAt
-  onMeter?.(meterOf(ending, { durationMs, cold: call.cold, bytesIn: bytes.length }))
   clearTimeout(grace)
   signal.removeEventListener('abort', onAbort)
+  return ending
+}
+
+/** When all that it has logged is written. */
+export async function settle(ending: Ending, instance: Instance, signal: AbortSignal): Promise<Settled> {
   await instance.log.settled()
   return signal.aborted && ending.kind !== 'blocked' ? aborted(signal) : settledOf(ending, instance)
 }

@@ -13,6 +13,8 @@ export interface Bundle {
   readonly version: string
   /** Absolute paths that it imports where they are: packages with compiled code, and those named. */
   readonly external: readonly string[]
+  /** Absolute paths of all that is in it. */
+  readonly modules: readonly string[]
   /** Its text says `isolation: 'sandbox'`: it must not be imported outside of one, not even to be asked. */
   readonly asksForSandbox: boolean
 }
@@ -210,8 +212,9 @@ async function writeAll(
       )
       const asksForSandbox = ASKS_FOR_SANDBOX.test(Buffer.from(code).toString())
       const written = [path, `${path}.map`]
+      const modules = Object.keys(inputs).map((name) => join(root, name))
       return {
-        bundle: { path, version, external: [...new Set(external)], asksForSandbox },
+        bundle: { path, version, external: [...new Set(external)], modules, asksForSandbox },
         inputs: await readInputs(root, Object.keys(inputs), written, begunMs),
       }
     }),

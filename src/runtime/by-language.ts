@@ -8,6 +8,7 @@ export function createRuntimeByLanguage(runtimes: Readonly<Record<Name, Function
   const of = ({ runtime = 'node' }: LoadedFunction): FunctionRuntime => runtimes[runtime]
   return {
     run: (fn, ...rest) => of(fn).run(fn, ...rest),
+    serve: (fn, ...rest) => of(fn).serve(fn, ...rest),
     admit: (fn, ...rest) => of(fn).admit(fn, ...rest),
     retain(functions) {
       for (const runtime of all) runtime.retain(functions.filter((fn) => of(fn) === runtime))

@@ -8,6 +8,7 @@ import { findFiles, toPosix, walk } from './find-files.ts'
 import type { LoadedFunction } from './runtime.ts'
 import { sandboxProblem, type View } from './sandbox/bubblewrap.ts'
 import { readsOf } from './sandbox/packages.ts'
+import { readWebDeclaration } from './web/declaration.ts'
 
 export interface CatalogOptions {
   /** The project's folder. */
@@ -69,12 +70,16 @@ export async function loadCatalog(options: CatalogOptions): Promise<Catalog> {
   const views = await viewsOf(bundles, options.isolation === 'sandbox')
   const refusal = views.size > 0 ? await sandboxProblem() : null
   const described = await describeAll(bundles, options.describe, refusal === null ? views : null)
+  const imported = importedBy(entries, bundles)
   const outcomes = await Promise.all(
     entries.map(async (entry, i) => {
       const bundle = bundles[i] ?? { error: 'no bundle' }
       const view = 'path' in bundle ? views.get(bundle.path) : undefined
       if (view && refusal !== null) return [problem(entry.file, refusal, 'TPT_SANDBOX_UNAVAILABLE')]
-      return confinedBy(view, entry.file, await judge(entry, bundle, described[i] ?? null))
+      const said = described[i] ?? null
+      // What others import is a module, unless it says more of itself.
+      if (isBare(said) && imported.has(entry.path)) return []
+      return confinedBy(view, entry.file, await judge(entry, bundle, said))
     }),
   )
   const catalog = toCatalog([...outcomes.flat(), ...twins])
@@ -111,6 +116,22 @@ function splitTwins(candidates: readonly Candidate[]): [Candidate[], CatalogProb
     else first.set(candidate.id, candidate)
   }
   return [[...first.values()], twins]
+}
+
+/** Paths of what is in the bundle of another file. */
+function importedBy(
+  entries: readonly Candidate[],
+  bundles: readonly (Bundle | Broken)[],
+): ReadonlySet<string> {
+  return new Set(
+    bundles.flatMap((one, i) =>
+      'path' in one ? one.modules.filter((path) => path !== entries[i]?.path) : [],
+    ),
+  )
+}
+
+function isBare(described: Described | null): boolean {
+  return described?.kind === 'function' && described.web === 'bare'
 }
 
 /** What those see that run in sandboxes, by the paths of their bundles. */
@@ -165,15 +186,17 @@ async function judge(
   if (!('path' in bundle)) return [problem(file, `does not compile: ${bundle.error}`)]
   if (described === null) return []
   if (described.kind === 'failed') return [problem(file, loadError(described.failure), 'TPT_FUNCTION_LOAD')]
-  if (described.kind === 'module') {
+  if (described.kind === 'module' || described.web === 'bare') {
     // It may have gone while it was being described.
     const uses = usesDefineFunction(await readFile(path, 'utf8').catch(() => ''))
-    return uses
-      ? [problem(file, 'must have `export default defineFunction(…)`, got another default export or none')]
-      : []
+    if (uses)
+      return [
+        problem(file, 'must have `export default defineFunction(…)`, got another default export or none'),
+      ]
+    if (described.kind === 'module') return []
   }
   if (!ID.test(id) || id.length > MAX_ID_CHARS) return [problem(file, `its path ${ID_RULE}, got '${id}'`)]
-  const declared = readDeclaration(described)
+  const declared = described.web ? readWebDeclaration(described, id) : readDeclaration(described)
   if ('triggers' in declared) return [{ id, file, bundle: bundle.path, version: bundle.version, ...declared }]
   return declared.map((message) => problem(file, message))
 }

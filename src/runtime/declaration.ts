@@ -11,6 +11,8 @@ export interface Declaration {
   readonly on: unknown
   /** True where `env` is a schema; `options` has the names that it asks for. */
   readonly hasEnvSchema?: unknown
+  /** It answers requests itself; `bare`: nothing but its being a function says so. */
+  readonly web?: 'declared' | 'bare'
 }
 
 /** What a function is, apart from where its code is. */

@@ -32,6 +32,19 @@ export const FRAME = {
   end: 8,
   /** Whether the environment is as `env` says. Answered by ANSWER with nothing, or a Failure. */
   checkEnv: 9,
+  /**
+   * A request for a web handler. Header: runId, attempt, maxAttempts, trace, method, url, hasBody. Payload: headers, params.
+   * Answered by HEAD, RESPONSE_CHUNK and RESPONSE_END, and at last, when nothing of it is under way any more, by ANSWER.
+   */
+  serve: 10,
+  /** Payload: more of the body of request `id`. Never more than was credited; see web/flow.ts. */
+  requestChunk: 11,
+  /** Header: `ok`. Payload: nothing, or the Failure for which the body breaks off. */
+  requestEnd: 12,
+  /** Header: `bytes` of the response that were used: so much more may come. */
+  responseCredit: 13,
+  /** Nobody waits for the response any more. */
+  gone: 14,
 
   /** Header: `ok`. Payload: nothing, or a Failure. */
   ready: 64,
@@ -44,6 +57,14 @@ export const FRAME = {
   pong: 68,
   /** Something was thrown outside of any handler: no further calls, please. */
   retire: 69,
+  /** Header: status. Payload: headers of the response. */
+  head: 70,
+  /** Payload: more of the body of the response. Never more than was credited. */
+  responseChunk: 71,
+  /** Header: `ok`: whether the response was whole. */
+  responseEnd: 72,
+  /** Header: `bytes` of the request that were used; `stop` when no more is wanted. */
+  requestCredit: 73,
 } as const
 
 /** Largest frame that the broker takes from a runner. What a broker sends is larger: it knows what it does. */

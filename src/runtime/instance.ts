@@ -31,6 +31,17 @@ export interface Instance {
   readonly mask: Mask
 }
 
+/** An instance that web handlers can be in. */
+export interface WebInstance extends Instance {
+  /** Starts a call that goes on by further frames in both directions; those that come from it go to `onFrame`. */
+  converse(header: object, payload: Buffer, onFrame: (frame: Frame) => void): Conversation
+}
+
+export interface Conversation extends Call {
+  /** Nothing once it has ended. */
+  send(type: number, header?: object, payload?: Buffer): void
+}
+
 export interface Call {
   readonly ended: Promise<Ending>
   /** The process had not loaded the function yet when it came. */
@@ -62,7 +73,7 @@ export interface Reply {
 
 const END_GRACE_MS = 500
 
-export function startInstance(options: InstanceOptions): Instance {
+export function startInstance(options: InstanceOptions): WebInstance {
   const { fn, onOutput } = options
   let booted = false
   let loading = true
@@ -73,6 +84,7 @@ export function startInstance(options: InstanceOptions): Instance {
     probes.watch(some && !loading)
   })
   let usable = true
+  const conversations = createConversations(runner)
   let death: Death | null = null
   let gone: Ending | null = null
 
@@ -84,6 +96,7 @@ export function startInstance(options: InstanceOptions): Instance {
     else if (frame.type === FRAME.pong) probes.answered(frame.id)
     else if (frame.type === FRAME.retire) onRetire()
     else if (frame.type === FRAME.ready) onReady(frame)
+    else conversations.take(frame)
   }
   function onReady(frame: Frame): void {
     loading = false
@@ -107,36 +120,61 @@ export function startInstance(options: InstanceOptions): Instance {
     runner.kill()
     return exited
   }
-  async function end(): Promise<void> {
+  function end(): Promise<void> {
     usable = false
-    runner.send(FRAME.end, 0)
-    const timer = setTimeout(() => void kill('shutdown'), END_GRACE_MS)
-    await exited
-    clearTimeout(timer)
+    return endRunner(runner, exited, () => void kill('shutdown'))
+  }
+  function call(type: number, header: object, payload: Buffer): Call & { readonly id: number } {
+    if (gone) return lostCall(gone)
+    const { id, ended } = calls.open()
+    runner.send(type, id, header, payload)
+    if (!loading) probes.probe()
+    return { id, ended, cold: loading, cancel: (reason) => cancel(runner, id, reason) }
   }
 
   return {
-    ...{ log: options.log, stacks: options.stacks, mask: options.mask },
-    exited,
-    kill,
-    end,
+    ...{ exited, kill, end, log: options.log, stacks: options.stacks, mask: options.mask },
     usable: () => usable && gone === null,
     lagMs: () => (loading || calls.size() === 0 ? 0 : probes.ms()),
-    call(type, header, payload) {
-      if (gone) return lostCall(gone)
-      const { id, ended } = calls.open()
-      runner.send(type, id, header, payload)
-      if (!loading) probes.probe()
-      return { ended, cold: loading, cancel: (reason) => cancel(runner, id, reason) }
-    },
+    call,
+    converse: (header, payload, listen) => conversations.open(call(FRAME.serve, header, payload), listen),
     check(withinMs) {
       if (!gone) probes.ask(withinMs, () => void kill('blocked'))
     },
   }
 }
 
-function lostCall(gone: Ending): Call {
-  return { ended: Promise.resolve(lost(gone)), cold: false, cancel: () => undefined }
+async function endRunner(runner: RunnerProcess, exited: Promise<void>, kill: () => void): Promise<void> {
+  runner.send(FRAME.end, 0)
+  const timer = setTimeout(kill, END_GRACE_MS)
+  await exited
+  clearTimeout(timer)
+}
+
+interface Conversations {
+  open(call: Call & { readonly id: number }, listen: (frame: Frame) => void): Conversation
+  /** A frame for one of them; one that is over gets no more. */
+  take(frame: Frame): void
+}
+
+function createConversations(runner: RunnerProcess): Conversations {
+  const listeners = new Map<number, (frame: Frame) => void>()
+  return {
+    take: (frame) => listeners.get(frame.id)?.(frame),
+    open(call, listen) {
+      const { id, ended } = call
+      listeners.set(id, listen)
+      void ended.then(() => listeners.delete(id))
+      const send: Conversation['send'] = (type, ...rest) => {
+        if (listeners.get(id) === listen) runner.send(type, id, ...rest)
+      }
+      return { ...call, send }
+    },
+  }
+}
+
+function lostCall(gone: Ending): Call & { readonly id: number } {
+  return { id: 0, ended: Promise.resolve(lost(gone)), cold: false, cancel: () => undefined }
 }
 
 function cancel(runner: RunnerProcess, id: number, reason: Failure): void {

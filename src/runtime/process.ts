@@ -7,11 +7,12 @@ import type { Ending } from './ending.ts'
 import { decodeJson, encodeJson, FRAME, MAX_FRAME_BYTES } from './frames.ts'
 import { DEFAULT_MAX_RESULT_BYTES } from './handler/result.ts'
 import { replyTo } from './host-replies.ts'
-import { type Instance, startInstance } from './instance.ts'
+import { type Instance, startInstance, type WebInstance } from './instance.ts'
 import { maskedOutputs } from './masked.ts'
 import { createPool, type Pool } from './pool.ts'
-import type { Admission, FunctionRuntime, HostCalls, LoadedFunction, LogLine } from './runtime.ts'
+import type { Admission, FunctionRuntime, HostCalls, LoadedFunction, LogLine, Settled } from './runtime.ts'
 import { stacksOf } from './stacks/stacks.ts'
+import { serveIn } from './web/serve.ts'
 
 export interface ProcessRuntimeOptions {
   /** The project's folder: where functions find themselves. */
@@ -58,11 +59,11 @@ const DEFAULT_IDLE_MS = 60_000
 export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRuntime {
   const { spares = 0, provision = true, baseEnvironment = {}, sandboxesOnly = false } = options
   const booter = createBooter({ ...options, spares, baseEnvironment, sandboxesOnly })
-  const pools = new Map<string, Pool>()
+  const pools = new Map<string, Pool<WebInstance>>()
   let wanted: ReadonlySet<string> | null = null
   let closing: Promise<void> | null = null
 
-  const poolOf = (fn: LoadedFunction): Pool => {
+  const poolOf = (fn: LoadedFunction): Pool<WebInstance> => {
     const name = nameOf(fn)
     const known = pools.get(name)
     if (known) return known
@@ -76,28 +77,27 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
   const use = async <T>(
     fn: LoadedFunction,
     how: Wish,
-    work: (instance: Instance) => Promise<T>,
+    work: (instance: WebInstance) => Promise<T>,
   ): Promise<T | null> => (closing ? null : poolOf(fn).use(how, work))
 
   const check = (fn: LoadedFunction, event: Envelope, index: number, how: Wish): Promise<Ending | null> =>
     use(fn, how, (instance) => checkEvent(instance, event, index, how.signal))
 
   return {
-    async run(fn, invocation, signal, onStart, onMeter) {
-      try {
-        const how = { alone: invocation.alone, signal }
-        const settled = await use(fn, how, (instance) => {
+    run: (fn, invocation, signal, onStart, onMeter) =>
+      settledBy(fn, signal, () =>
+        use(fn, { alone: invocation.alone, signal }, (instance) => {
           onStart?.()
           return attempt(instance, invocation, signal, onMeter)
-        })
-        return (
-          settled ??
-          (signal.aborted ? aborted(signal) : { ok: false, lost: true, failure: toFailure(stopped(fn)) })
-        )
-      } catch (error) {
-        return { ok: false, lost: true, failure: toFailure(error) }
-      }
-    },
+        }),
+      ),
+    serve: (fn, call, signal, onStart, onMeter) =>
+      settledBy(fn, signal, () =>
+        use(fn, { alone: false, signal }, (instance) => {
+          onStart?.()
+          return serveIn(instance, call, signal, onMeter)
+        }),
+      ),
     async admit(fn, event, index) {
       if (!fn.hasIdempotencyKey && !fn.hasOrderingKey && fn.triggers[index]?.schemas.length === 0)
         return { ok: true, key: null, orderingKey: null }
@@ -124,13 +124,28 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
   }
 }
 
+/** How work came out that may not have found a place, or may fail before it has one. */
+async function settledBy(
+  fn: LoadedFunction,
+  signal: AbortSignal,
+  work: () => Promise<Settled | null>,
+): Promise<Settled> {
+  try {
+    const settled = await work()
+    if (settled) return settled
+    return signal.aborted ? aborted(signal) : { ok: false, lost: true, failure: toFailure(stopped(fn)) }
+  } catch (error) {
+    return { ok: false, lost: true, failure: toFailure(error) }
+  }
+}
+
 type Wish = Parameters<Pool['use']>[0]
 
 function nameOf({ id, version }: LoadedFunction): string {
   return `${id}@${version}`
 }
 
-function openPool(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunction): Pool {
+function openPool(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunction): Pool<WebInstance> {
   const { concurrency = 0, idleMs = DEFAULT_IDLE_MS, provision = true } = options
   const { instanceConcurrency: callsPerInstance, maxInstances, provisioned } = fn
   const usual = Math.max(DEFAULT_INSTANCES, provisioned, Math.ceil(concurrency / callsPerInstance))
@@ -142,7 +157,7 @@ function openPool(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunc
   })
 }
 
-function openInstance(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunction): Instance {
+function openInstance(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunction): WebInstance {
   const { maxResultBytes = DEFAULT_MAX_RESULT_BYTES } = options
   const stacks = stacksOf(options.root, fn.bundle)
   const environment = options.environment(fn)

@@ -51,6 +51,8 @@ export interface LoadedFunction {
   readonly database: string | null
   readonly hasIdempotencyKey: boolean
   readonly hasOrderingKey: boolean
+  /** It answers requests itself: `serve` instead of `run`. Default no. */
+  readonly web?: true
 }
 
 /** Where the server of a function is, and how it is asked. */
@@ -159,6 +161,47 @@ export interface HostFile {
   readonly sha256: string
 }
 
+/** Names and values of headers, in their order; a name may come again. */
+export type HeaderList = readonly (readonly [name: string, value: string])[]
+
+/** A request for a web handler. */
+export interface WebRequest {
+  readonly method: string
+  /** Absolute. */
+  readonly url: string
+  readonly headers: HeaderList
+  /** Those of the route's path, decoded. */
+  readonly params: Readonly<Record<string, string>>
+  /** Null for none. */
+  readonly body: ReadBody | null
+  /** Aborts when nobody waits for the response any more. */
+  readonly gone: AbortSignal
+}
+
+/**
+ * Reads a body and gives `take` each piece, the next when `take` has resolved; resolves at its end, or when `take` gives
+ * false. Rejects when it breaks off.
+ */
+export type ReadBody = (take: (piece: Buffer) => Promise<boolean>) => Promise<void>
+
+/** Where the response of a web handler goes: a head, pieces of its body, and an end or a failure. */
+export interface WebResponse {
+  head(status: number, headers: HeaderList): void
+  /** Resolves when there is room for more. */
+  write(piece: Buffer): Promise<void>
+  end(): void
+  /** There is no response, or it breaks off. Nothing after an end. */
+  fail(failure: Failure): void
+}
+
+/** One request to one function, and where its response goes. */
+export interface WebCall {
+  readonly runId: string
+  readonly trace: Trace
+  readonly request: WebRequest
+  readonly response: WebResponse
+}
+
 /** Where user code runs. Keeps it from taking the broker down with it. */
 export interface FunctionRuntime {
   /**
@@ -169,6 +212,17 @@ export interface FunctionRuntime {
   run(
     fn: LoadedFunction,
     invocation: Invocation,
+    signal: AbortSignal,
+    onStart?: () => void,
+    onMeter?: (meter: Meter) => void,
+  ): Promise<Settled>
+  /**
+   * Lets a web handler answer one request, as `run` runs an attempt. Settles when nothing of the call is under way in its
+   * process any more, `{ status }` being the result; the response may have ended long before. Nothing is tried again.
+   */
+  serve(
+    fn: LoadedFunction,
+    call: WebCall,
     signal: AbortSignal,
     onStart?: () => void,
     onMeter?: (meter: Meter) => void,

@@ -115,6 +115,35 @@ describe('finding a route', () => {
   })
 })
 
+describe('a route for any method', () => {
+  const web = { web: true }
+  const { router, problems } = build(
+    declared('any', '/any'),
+    declared('any', '/web/*', {}, web),
+    declared('get', '/shown', {}, web),
+    declared('get', '/plain'),
+  )
+
+  test('takes those that events are made of, and with a web handler the others, too', () => {
+    assert.deepEqual(problems, [])
+    const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE', 'CONNECT']
+    const taken = (url: string): string[] =>
+      methods.filter((method) => router.find(method, url).kind === 'found')
+    assert.deepEqual(taken('/any'), methods.slice(0, 5))
+    assert.deepEqual(taken('/web/x'), methods.slice(0, 7))
+    assert.deepEqual(taken('/shown'), ['GET', 'HEAD'])
+    assert.deepEqual(taken('/plain'), ['GET'])
+    assert.deepEqual(router.find('POST', '/shown'), { kind: 'method', allow: ['GET', 'HEAD'] })
+  })
+
+  test('leaves none of them to another', () => {
+    const [taken] = build(declared('any', '/x/:a'), declared('put', '/x/:b')).problems
+    assert.match(taken?.message ?? '', /must be free, but f0 has ANY \/x\/:a/)
+    const [other] = build(declared('put', '/x'), declared('any', '/x')).problems
+    assert.match(other?.message ?? '', /must be free, but f0 has PUT \/x/)
+  })
+})
+
 test('a wildcard does not answer for system routes, however they are written', () => {
   const { router, problems } = build(declared('get', '/*'), declared('get', '/:any'))
   assert.deepEqual(problems, [])
@@ -206,12 +235,16 @@ describe('declarations that cannot be served', () => {
   })
 
   test('a `maxBytes` out of range', () => {
-    for (const maxBytes of [0, -1, 1.5, MAX_BODY_BYTES + 1, '1', null]) {
+    for (const maxBytes of [0, -1, 1.5, MAX_BODY_BYTES + 1, '1', {}]) {
       assert.match(refused(declared('post', '/x', {}, { maxBytes })), /`maxBytes` must be .* got /)
     }
     for (const maxBytes of [1, MAX_BODY_BYTES]) {
       assert.deepEqual(build(declared('post', '/x', { maxBytes })).problems, [])
     }
+    const large = { maxBytes: MAX_BODY_BYTES + 1, web: true }
+    assert.deepEqual(build(declared('post', '/x', {}, large)).problems, [])
+    const verify = signature.github('SECRET')
+    assert.match(refused(declared('post', '/x', { verify }, large)), /`maxBytes` must be /)
   })
 
   test('a method, header or verification that is none', () => {

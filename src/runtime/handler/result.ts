@@ -33,6 +33,6 @@ function invalid(message: string): TappetError {
 }
 
 /** By its shape: a `Response` of another copy of undici is one too. */
-function isResponse(value: unknown): value is Response {
+export function isResponse(value: unknown): value is Response {
   return Object.prototype.toString.call(value) === '[object Response]' && typeof value === 'object'
 }

@@ -81,6 +81,11 @@ export function createNdjsonRuntime(options: NdjsonRuntimeOptions): FunctionRunt
         return { ok: false, lost: true, failure: toFailure(error) }
       }
     },
+    // None of these is a web handler: their catalog knows none.
+    serve: async ({ file }) => ({
+      ...{ ok: false, lost: false },
+      failure: toFailure(new TappetError('TPT_FUNCTION_INVALID', `${file}: is no web handler`)),
+    }),
     admit: async () => ({ ok: true, key: null, orderingKey: null }),
     retain(functions) {
       wanted = new Set(functions.map(nameOf))

@@ -1,34 +1,25 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { FunctionDefinition } from '../../define/define-function.ts'
 import type { Failure } from '../../errors.ts'
 import type { Envelope } from '../../events/envelope.ts'
 import { decodeJson, encodeJson, FRAME, type Frame } from '../frames.ts'
-import { admitEvent, type Answer, callHandler } from '../handler/call.ts'
-import { createContext } from '../handler/context.ts'
+import { admitEvent, type Answer } from '../handler/call.ts'
 import { failureOf, toError } from '../handler/failure.ts'
 import { createRunLog, type RunLog } from '../handler/log-line.ts'
 import type { HostCalls, Invocation } from '../runtime.ts'
 import type { Use } from '../meter.ts'
 import type { Channel } from './channel.ts'
 import { type CpuShare, createCpuShare } from './cpu-share.ts'
-import type { Database } from './database.ts'
 import { createLeftOpen } from './left-open.ts'
 import { captureOutput } from './output.ts'
 import { shortenStack } from './stack.ts'
-
-/** The function that this process runs. */
-export interface Loaded {
-  readonly definition: FunctionDefinition
-  /** What `ctx.env` is; rejects with TPT_CONFIG_INVALID when it is not as it must be. */
-  readonly variables: () => Promise<unknown>
-  readonly functionId: string
-  readonly maxResultBytes: number
-  readonly database: Database
-  /** To be called when it has done something, and does nothing: it takes a while. */
-  keepCode(): void
-}
+import { openStreams, type WebStreams } from './web-streams.ts'
+import { type Loaded, respondOn, runHandler, type Work } from './work.ts'
 
 export interface Calls {
+  /** Lets a web handler answer a request. */
+  serve(frame: Frame, loaded: Promise<Loaded>): Promise<void>
+  /** A frame for a request that is being answered. */
+  stream(frame: Frame): void
   invoke(frame: Frame, loaded: Promise<Loaded>): Promise<void>
   admit(frame: Frame, loaded: Promise<Loaded>): Promise<void>
   cancel(frame: Frame): void
@@ -52,6 +43,7 @@ interface Call {
 export function createCalls(channel: Channel, host: HostCalls): Calls {
   const current = new AsyncLocalStorage<Call>()
   const open = new Map<number, Call>()
+  const streams = new Map<number, WebStreams>()
   const output = captureOutput(() => current.getStore()?.log)
   const cpu = createCpuShare()
   const leftOpen = createLeftOpen(() => current.getStore())
@@ -63,34 +55,33 @@ export function createCalls(channel: Channel, host: HostCalls): Calls {
     open.delete(call.id)
     const payload = result.ok ? result.json : encodeJson(shortenStack(result.failure))
     channel.send(FRAME.answer, call.id, { ok: result.ok, use: useOf(call.came, cpu) }, payload)
+    streams.get(call.id)?.close()
+    streams.delete(call.id)
   }
 
-  const run = async (frame: Frame, loading: Promise<Loaded>, call: Call): Promise<Answer> => {
-    const { definition, variables, functionId, maxResultBytes, database } = await loading
-    const { runId, attempt, maxAttempts, trigger, trace } = frame.header as unknown as Invocation
-    const { signal } = call.abort
-    const { write } = call.log
-    const ctx = createContext({
-      ...{ functionId, runId, attempt, maxAttempts, trace, signal },
-      ...{ env: await variables(), host, write },
-      db: database.pool,
-    })
-    return callHandler(definition, decodeJson(frame.payload) as Envelope, ctx, { trigger, maxResultBytes })
+  const conduct = async (frame: Frame, loading: Promise<Loaded>, work: Work): Promise<void> => {
+    const call = openCall(frame, channel, { atMs: performance.now(), cpu: cpu.begin() })
+    open.set(call.id, call)
+    const findLeftOpen = leftOpen.watch(call, () => open.size === 1)
+    const result = await current
+      .run(call, () => work(frame, loading, { ...call, signal: call.abort.signal, host }))
+      .catch(toAnswer)
+    const left = call.answered ? null : findLeftOpen()
+    if (left !== null) call.log.write('warn', `left open after the function had returned: ${left}`, null)
+    answer(call, result)
+    if (result.ok) keepCode(loading)
   }
 
   const keepCode = createCodeKeeper(() => open.size === 0)
 
   return {
-    async invoke(frame, loading) {
-      const call = openCall(frame, channel, { atMs: performance.now(), cpu: cpu.begin() })
-      open.set(call.id, call)
-      const findLeftOpen = leftOpen.watch(call, () => open.size === 1)
-      const result = await current.run(call, () => run(frame, loading, call)).catch(toAnswer)
-      const left = call.answered ? null : findLeftOpen()
-      if (left !== null) call.log.write('warn', `left open after the function had returned: ${left}`, null)
-      answer(call, result)
-      if (result.ok) keepCode(loading)
+    invoke: (frame, loading) => conduct(frame, loading, runHandler),
+    serve(frame, loading) {
+      const opened = openStreams(frame, channel)
+      streams.set(frame.id, opened)
+      return conduct(frame, loading, respondOn(opened))
     },
+    stream: (frame) => streams.get(frame.id)?.take(frame),
     async admit(frame, loading) {
       const check = async (): Promise<Answer> => {
         const { definition } = await loading

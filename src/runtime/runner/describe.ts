@@ -1,6 +1,7 @@
 import type { FunctionDefinition } from '../../define/define-function.ts'
 import type { Schema } from '../../lib/schema.ts'
 import { namesIn } from '../handler/variables.ts'
+import { type ModuleExports, readWebModule } from './web-module.ts'
 import { jsonSchemaOf, sampleOf } from './sample.ts'
 
 /** What a bundle's default export says of itself, as JSON. Nothing is judged here: the broker does that. */
@@ -14,6 +15,8 @@ export type Description =
       readonly on: unknown
       /** `env` is a schema: `options` has the names that it asks for instead. */
       readonly hasEnvSchema?: true
+      /** It answers requests itself; `bare`: nothing but its being a function says so. */
+      readonly web?: 'declared' | 'bare'
     }
 
 /** What JSON has no word for: a function, NaN, a cycle. Printed instead. */
@@ -24,10 +27,18 @@ export interface Unprintable {
 const MAX_DEPTH = 8
 const MAX_VALUES = 5_000
 
-export function describeModule(module: { readonly default?: unknown }): Description {
+export function describeModule(module: ModuleExports): Description {
   const definition = module.default
-  if (!isDefinition(definition)) return { kind: 'module' }
-  const { options, handler } = definition as { options: unknown; handler: unknown }
+  if (isDefinition(definition)) return describeFunction(definition.options, definition.handler)
+  const web = readWebModule(module)
+  if (web === null) return { kind: 'module' }
+  return { ...describeFunction(web.config, web.fetch), web: web.bare ? 'bare' : 'declared' }
+}
+
+function describeFunction(
+  options: unknown,
+  handler: unknown,
+): Extract<Description, { readonly kind: 'function' }> {
   if (!isRecord(options))
     return { kind: 'function', handler: typeof handler, options: toPlain(options), on: null }
   const { on, ...rest } = options

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { constants, Script } from 'node:vm'
+import type { ModuleExports } from './web-module.ts'
 
 export interface LoadedBundle {
-  readonly exports: { readonly default?: unknown }
+  readonly exports: ModuleExports
   /** Writes down what V8 has compiled so far, for the next process; does nothing if that was there already. */
   keepCode(): void
 }
@@ -46,7 +47,7 @@ function compile(path: string, text: string, cachedData: Buffer | null): Script 
 async function importModule(path: string, text: string | null): Promise<LoadedBundle> {
   const file = text === null ? path : join(tmpdir(), basename(path))
   if (text !== null) writeFileSync(file, text)
-  const exports = (await import(pathToFileURL(file).href)) as { readonly default?: unknown }
+  const exports = (await import(pathToFileURL(file).href)) as ModuleExports
   return { exports, keepCode: () => undefined }
 }
 
@@ -55,7 +56,7 @@ function codeCachePath(path: string): string {
   return `${path}.${process.version}-${process.arch}.cache`
 }
 
-function evaluate(script: Script, path: string): { readonly default?: unknown } {
+function evaluate(script: Script, path: string): ModuleExports {
   const module: { exports: unknown } = { exports: {} }
   const run = script.runInThisContext() as (...args: unknown[]) => void
   run.call(module.exports, module.exports, createRequire(path), module, path, dirname(path))

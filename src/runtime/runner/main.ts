@@ -5,14 +5,17 @@
 import { TappetError } from '../../errors.ts'
 import { decodeJson, encodeJson, FRAME, type Frame } from '../frames.ts'
 import { failureOf } from '../handler/failure.ts'
+import { asDefinition } from '../handler/web-event.ts'
 import { readVariables } from '../handler/variables.ts'
-import { createCalls, type Loaded } from './calls.ts'
+import { createCalls } from './calls.ts'
 import { openChannel } from './channel.ts'
 import { createDatabase } from './database.ts'
 import { describeModule, isDefinition } from './describe.ts'
 import { createRemoteHost } from './host.ts'
 import { loadBundle } from './load-bundle.ts'
 import { shortenStack } from './stack.ts'
+import { readWebModule } from './web-module.ts'
+import type { Loaded } from './work.ts'
 
 export interface LoadHeader {
   readonly functionId: string
@@ -41,6 +44,12 @@ process.on('uncaughtException', onFault)
 process.on('unhandledRejection', onFault)
 
 function onFrame(frame: Frame): void {
+  if (frame.type === FRAME.ping) channel.sendNow(FRAME.pong, frame.id)
+  else if (frame.type === FRAME.reply) host.onReply(frame)
+  else onCommand(frame)
+}
+
+function onCommand(frame: Frame): void {
   switch (frame.type) {
     case FRAME.load:
       loaded = load(frame.header as unknown as LoadHeader, decodeJson(frame.payload) as LoadPayload)
@@ -49,18 +58,18 @@ function onFrame(frame: Frame): void {
       return void describe(frame)
     case FRAME.invoke:
       return void calls.invoke(frame, loaded)
+    case FRAME.serve:
+      return void calls.serve(frame, loaded)
     case FRAME.admit:
       return void calls.admit(frame, loaded)
     case FRAME.cancel:
       return calls.cancel(frame)
-    case FRAME.reply:
-      return host.onReply(frame)
-    case FRAME.ping:
-      return channel.sendNow(FRAME.pong, frame.id)
     case FRAME.checkEnv:
       return void checkEnv(frame)
     case FRAME.end:
       return void end()
+    default:
+      return calls.stream(frame)
   }
 }
 
@@ -70,15 +79,16 @@ async function load(
 ): Promise<Loaded> {
   Object.assign(process.env, environment)
   const { exports, keepCode } = await loadBundle(bundle, text)
-  const definition = exports.default
-  if (!isDefinition(definition)) {
-    throw new TypeError(
-      `${file}: expected a default export made with defineFunction, got ${typeof definition}`,
-    )
+  const web = isDefinition(exports.default) ? null : readWebModule(exports)
+  const definition = isDefinition(exports.default) ? exports.default : web && asDefinition(web)
+  if (!definition) {
+    const expected = 'a default export made with defineFunction, or a web handler'
+    throw new TypeError(`${file}: expected ${expected}, got ${typeof exports.default}`)
   }
   let variables: Promise<unknown> | null = null
   return {
     definition,
+    fetch: web?.fetch ?? null,
     // Not before a run needs them: where events are only taken in, they may be missing.
     variables: () => (variables ??= readVariables(definition.options, env, process.env, file)),
     functionId,

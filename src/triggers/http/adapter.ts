@@ -10,6 +10,7 @@ import { sendAccepted, sendEnd, sendError } from './respond.ts'
 import { buildRouter, type Match, type Route } from './router.ts'
 import type { SecretOf } from './verify.ts'
 import { createWaiting } from './waiting.ts'
+import { createWebAnswers, type Serve } from './web.ts'
 
 export interface HttpAdapterDeps {
   /** Not listening yet: the adapter adds its route to it. Whoever made it listens and closes it. */
@@ -17,6 +18,8 @@ export interface HttpAdapterDeps {
   readonly awaitRun: AwaitRun
   /** An event as it is stored, by its id in the ledger; null when it is not kept any more. */
   readonly findEvent: (eventId: string) => Promise<Envelope | null>
+  /** Lets a web handler answer a request. Default: there are none. */
+  readonly serve?: Serve
   /** The value of an environment variable. */
   readonly secret: SecretOf
   /** By the database's clock. */
@@ -31,11 +34,13 @@ export interface HttpAdapterDeps {
  * in a table that `update` replaces as a whole, so no request sees half of it.
  *
  * A request goes: route → body → signature over its bytes → content → event → `emit` → answer. It is acknowledged
- * only after `emit` has resolved. A caller who goes away does not stop the run.
+ * only after `emit` has resolved. A caller who goes away does not stop the run. Where the function is a web handler, the
+ * request goes to it at once instead, and what it answers is the answer.
  */
 export function createHttpAdapter(deps: HttpAdapterDeps): TriggerAdapter<HttpTrigger> {
   const { server, secret, findEvent, nowMs, logger, stopGraceMs = 5_000 } = deps
   const waiting = createWaiting(deps.awaitRun, logger)
+  const web = createWebAnswers(deps.serve ?? (() => Promise.reject(refusal('new'))))
   const emitting = new Set<Promise<Accepted>>()
   let state: 'new' | 'open' | 'stopped' = 'new'
   let emit: Emit = () => Promise.reject(refusal('new'))
@@ -46,6 +51,7 @@ export function createHttpAdapter(deps: HttpAdapterDeps): TriggerAdapter<HttpTri
     const match = router.find(request.method, request.raw.url ?? '/')
     if (match.kind !== 'found') return refuseRoute(match, request, reply)
     if (match.route.verifier === 'unset') return refuseUnset(reply)
+    if (match.route.subscription.trigger.web) return web.answer(request, reply, match, await nowMs())
     const received = await receive(request, match, await nowMs())
     if (received.kind === 'challenge') return reply.type('text/plain').send(received.text)
     if (state !== 'open') throw refusal(state)
@@ -94,7 +100,7 @@ export function createHttpAdapter(deps: HttpAdapterDeps): TriggerAdapter<HttpTri
     async stop() {
       state = 'stopped'
       waiting.end(stopGraceMs)
-      await Promise.allSettled(emitting)
+      await Promise.allSettled([...emitting, web.stop(stopGraceMs)])
     },
   }
 }

@@ -6,7 +6,10 @@ import type { HttpTrigger } from './declare.ts'
 import type { Verification } from './signatures.ts'
 
 export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+/** Those that reach a web handler on a route for any. */
+export const WEB_METHODS = [...METHODS, 'HEAD', 'OPTIONS'] as const
 export const MAX_BODY_BYTES = 16 * 1_048_576
+export const DEFAULT_BODY_BYTES = 1_048_576
 export const MAX_WAIT_MS = 300_000
 export const MAX_PATH = 512
 
@@ -25,12 +28,24 @@ const SCHEMES: readonly Verification['scheme'][] = [
  * JavaScript, so nothing that a type promises is taken for granted.
  */
 export function checkTrigger(trigger: Declared<HttpTrigger>): string | null {
-  const { method, maxBytes } = trigger
-  if (!METHODS.includes(method)) return `\`method\` must be one of ${METHODS.join(', ')}, got ${show(method)}`
-  if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > MAX_BODY_BYTES) {
-    return `\`maxBytes\` must be a whole number from 1 to ${MAX_BODY_BYTES} (16 MiB), got ${show(maxBytes)}`
+  const { method } = trigger
+  if (method !== 'ANY' && !METHODS.includes(method))
+    return `\`method\` must be one of ${METHODS.join(', ')}, got ${show(method)}`
+  return (
+    checkBytes(trigger) ??
+    checkPath(trigger.path) ??
+    checkWait(trigger.wait) ??
+    checkHeaders(trigger) ??
+    checkVerify(trigger)
+  )
+}
+
+/** What is read as a whole must fit into memory; a body whose signature is checked is. */
+function checkBytes({ maxBytes, web, verify }: Declared<HttpTrigger>): string | null {
+  if (maxBytes === null || (Number.isSafeInteger(maxBytes) && maxBytes >= 1)) {
+    if (maxBytes === null || maxBytes <= MAX_BODY_BYTES || (web && verify === null)) return null
   }
-  return checkPath(trigger.path) ?? checkWait(trigger.wait) ?? checkHeaders(trigger) ?? checkVerify(trigger)
+  return `\`maxBytes\` must be a whole number from 1 to ${MAX_BODY_BYTES} (16 MiB), got ${show(maxBytes)}`
 }
 
 /** Where the Invoke API of AWS Lambda is. */

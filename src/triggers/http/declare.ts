@@ -6,15 +6,18 @@ import type { Verification } from './signatures.ts'
 
 export interface HttpTrigger<Event extends HttpEvent = HttpEvent> extends Trigger<Event> {
   readonly kind: 'http'
-  readonly method: Method
+  /** ANY: each of those that there are. */
+  readonly method: Method | 'ANY'
   readonly path: string
   /** Hold the response for the result this long; null: answer 202 at once. */
   readonly wait: Duration | null
-  /** Largest body in bytes. */
-  readonly maxBytes: number
+  /** Largest body in bytes; null: 1 MiB, and no limit where a web handler reads it as it comes. */
+  readonly maxBytes: number | null
   readonly verify: Verification | null
   /** Names of further headers that the event keeps, in lower case. */
   readonly headers: readonly string[]
+  /** The function answers the request itself: no event is made of it before. Set by the catalog. */
+  readonly web?: true
 }
 
 export interface HttpOptions<Body extends Schema = Schema, Query extends Schema = Schema> {
@@ -26,7 +29,7 @@ export interface HttpOptions<Body extends Schema = Schema, Query extends Schema 
    * URL.
    */
   readonly wait?: Duration
-  /** Largest body in bytes. Default 1 MiB, at most 16 MiB. */
+  /** Largest body in bytes. Default 1 MiB, at most 16 MiB; for web handlers any, by default no limit. */
   readonly maxBytes?: number
   /** Who may call: a signature over the raw bytes, or an API key. Default: anybody who can reach the port. */
   readonly verify?: Verification
@@ -36,9 +39,7 @@ export interface HttpOptions<Body extends Schema = Schema, Query extends Schema 
 
 type AnyQuery = Schema<Readonly<Record<string, string | readonly string[]>>>
 
-const DEFAULT_MAX_BYTES = 1_048_576
-
-function route<M extends Method>(method: M) {
+function route<M extends HttpTrigger['method']>(method: M) {
   return <const Path extends string, Body extends Schema = Schema, Query extends Schema = AnyQuery>(
     path: Path,
     options: HttpOptions<Body, Query> = {},
@@ -48,7 +49,7 @@ function route<M extends Method>(method: M) {
     method,
     path,
     wait: options.wait ?? null,
-    maxBytes: options.maxBytes ?? DEFAULT_MAX_BYTES,
+    maxBytes: options.maxBytes ?? null,
     verify: options.verify ?? null,
     headers: (options.headers ?? []).map((name) => name.toLowerCase()),
     schemas: {
@@ -65,4 +66,6 @@ export const http = {
   put: route('PUT'),
   patch: route('PATCH'),
   delete: route('DELETE'),
+  /** All of these methods; for a web handler HEAD and OPTIONS, too. */
+  any: route('ANY'),
 }

@@ -2,7 +2,7 @@ import { editDistance } from '../../lib/nearest.ts'
 import type { Method } from './event.ts'
 
 interface Named {
-  readonly method: Method
+  readonly method: Method | 'ANY'
   readonly path: string
 }
 
@@ -21,7 +21,8 @@ export function nearest(method: string, url: string, routes: readonly Named[]): 
   let best: Named | null = null
   let bestEdits = MAX_EDITS + 1
   for (const route of routes) {
-    const away = distance(segmentsOf(route.path), asked) + (route.method === method ? 0 : 0.5)
+    const away =
+      distance(segmentsOf(route.path), asked) + (route.method === method || route.method === 'ANY' ? 0 : 0.5)
     if (away < bestEdits) [best, bestEdits] = [route, away]
   }
   return best && `${best.method} ${best.path}`

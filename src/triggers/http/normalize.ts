@@ -7,9 +7,11 @@ import { traceOf } from '../../events/trace.ts'
 import { decodeUtf8, parseJson } from '../../lib/json.ts'
 import type { Declared } from '../trigger.ts'
 import type { HttpTrigger } from './declare.ts'
-import type { HttpEvent } from './event.ts'
+import type { HttpEvent, Method } from './event.ts'
 
 export interface RequestParts {
+  /** Where the trigger is for any. */
+  readonly method?: string | undefined
   /** The request target as it came, path and query. */
   readonly url: string
   readonly params: Readonly<Record<string, string>>
@@ -43,11 +45,11 @@ const SECRET_HEADER =
 
 export function normalize(
   trigger: Declared<HttpTrigger>,
-  { url, params, headers, content }: RequestParts,
+  { method: asked, url, params, headers, content }: RequestParts,
   { id, nowMs }: Occurrence,
 ): HttpEvent {
   const path = pathOf(url)
-  const { method } = trigger
+  const method = (trigger.method === 'ANY' ? (asked ?? 'GET') : trigger.method) as Method
   const query = toRecord(new URLSearchParams(queryOf(url)))
   return {
     specversion: '1.0',

@@ -1,10 +1,13 @@
 import { readBody } from '../../api/body.ts'
 import type { HttpRequest } from '../../api/server.ts'
 import { TappetError } from '../../errors.ts'
+import type { Declared } from '../trigger.ts'
+import { DEFAULT_BODY_BYTES } from './check.ts'
+import type { HttpTrigger } from './declare.ts'
 import type { HttpEvent } from './event.ts'
 import { identify } from './identity.ts'
 import { normalize, readContent } from './normalize.ts'
-import type { Found } from './router.ts'
+import type { Found, Route } from './router.ts'
 import { signsBody, type Verifier } from './verify.ts'
 
 export type Received =
@@ -27,7 +30,7 @@ export async function receive(
   const { trigger } = route.subscription
   const { headers } = request.raw
   if (trigger.verify && signsBody(trigger.verify)) refuseEncoded(headers['content-encoding'])
-  const body = await readBody(request, trigger.maxBytes)
+  const body = await readBody(request, trigger.maxBytes ?? DEFAULT_BODY_BYTES)
   if (route.verifier !== null) checkSignature(route.verifier, headers, body, nowMs)
 
   const content = readContent(headers['content-type'], body)
@@ -36,8 +39,30 @@ export async function receive(
   if (challenge !== null) return { kind: 'challenge', text: challenge }
 
   const { id, aliases, byKey } = identify({ scheme, headers, body, data: content.data })
-  const event = normalize(trigger, { url: request.raw.url ?? '/', params, headers, content }, { id, nowMs })
+  const { method, url = '/' } = request.raw
+  const event = normalize(trigger, { method, url, params, headers, content }, { id, nowMs })
   return { kind: 'event', event, aliases, byKey }
+}
+
+/** The body, if what is signed is in it; null if it need not be read to know who has sent it. Else as in {@link receive}. */
+export async function readSigned(
+  request: HttpRequest,
+  {
+    trigger: { verify, maxBytes },
+    verifier,
+  }: { readonly trigger: Declared<HttpTrigger>; readonly verifier: Route['verifier'] },
+  nowMs: number,
+): Promise<Buffer | null> {
+  if (verify === null || verifier === null) return null
+  const { headers } = request.raw
+  if (!signsBody(verify)) {
+    checkSignature(verifier, headers, Buffer.alloc(0), nowMs)
+    return null
+  }
+  refuseEncoded(headers['content-encoding'])
+  const body = await readBody(request, maxBytes ?? DEFAULT_BODY_BYTES)
+  checkSignature(verifier, headers, body, nowMs)
+  return body
 }
 
 /** What is signed is what travels; to decompress before checking would be work for strangers. */

@@ -2,9 +2,8 @@ import findMyWay from 'find-my-way'
 
 import { toMs } from '../../lib/duration.ts'
 import type { Subscription, TriggerProblem } from '../trigger.ts'
-import { checkTrigger, isReserved, METHODS } from './check.ts'
+import { checkTrigger, isReserved, METHODS, WEB_METHODS } from './check.ts'
 import type { HttpTrigger } from './declare.ts'
-import type { Method } from './event.ts'
 import { nearest } from './near-miss.ts'
 import { createVerifier, type SecretOf, type Verifier } from './verify.ts'
 
@@ -56,8 +55,8 @@ export function buildRouter(
       report(wrong)
       continue
     }
-    const shape = shapeOf(trigger)
-    const other = routes.get(shape)?.subscription
+    const shapes = methodsOf(trigger).map((method) => shapeOf(method, trigger.path))
+    const other = shapes.map((shape) => routes.get(shape)).find(Boolean)?.subscription
     if (other) {
       report(`the route must be free, but ${other.functionId} has ${other.trigger.label}`)
       continue
@@ -65,23 +64,46 @@ export function buildRouter(
     const verifier = trigger.verify === null ? null : createVerifier(trigger.verify, secret)
     if (typeof verifier === 'string') report(verifier)
     const waitMs = trigger.wait === null ? null : toMs(trigger.wait)
-    routes.set(shape, { subscription, waitMs, verifier: typeof verifier === 'string' ? 'unset' : verifier })
+    const route: Route = { subscription, waitMs, verifier: typeof verifier === 'string' ? 'unset' : verifier }
+    for (const shape of shapes) routes.set(shape, route)
   }
-  return { router: matcher([...routes.values()]), problems }
+  return { router: matcher(routes), problems }
 }
 
+type Shapes = ReadonlyMap<string, Route>
+
 /** The same for routes that take the same requests: names of parameters do not tell them apart. */
-function shapeOf({ method, path }: Subscription<HttpTrigger>['trigger']): string {
+function shapeOf(method: string, path: string): string {
   return `${method} ${path.replaceAll(/:\w+/g, ':')}`
 }
 
-function matcher(routes: readonly Route[]): Router {
+function methodsOf({ method, web }: Subscription<HttpTrigger>['trigger']): readonly WebMethod[] {
+  if (method !== 'ANY') return [method]
+  return web ? WEB_METHODS : METHODS
+}
+
+type WebMethod = (typeof WEB_METHODS)[number]
+
+/** A web handler on a route for GET is asked for heads as well, where no other is. */
+function withHeads(shapes: Shapes): readonly (readonly [WebMethod, Route])[] {
+  return [...shapes].flatMap(([shape, route]) => {
+    const { path, web } = route.subscription.trigger
+    const method = shape.slice(0, shape.indexOf(' ')) as WebMethod
+    const head = web && method === 'GET' && !shapes.has(shapeOf('HEAD', path))
+    return head
+      ? [
+          [method, route],
+          ['HEAD', route],
+        ]
+      : [[method, route]]
+  })
+}
+
+function matcher(shapes: Shapes): Router {
   const tree = findMyWay({ caseSensitive: true, allowUnsafeRegex: false, maxParamLength: MAX_PARAM_LENGTH })
-  for (const route of routes) {
-    const { method, path } = route.subscription.trigger
-    tree.on(method, path, () => undefined, route)
-  }
-  const lookUp = (method: Method, url: string): Found | null => {
+  for (const [method, route] of withHeads(shapes))
+    tree.on(method, route.subscription.trigger.path, () => undefined, route)
+  const lookUp = (method: WebMethod, url: string): Found | null => {
     const hit = tree.find(method, url)
     if (hit === null) return null
     const params = hit.params as Record<string, string>
@@ -89,14 +111,14 @@ function matcher(routes: readonly Route[]): Router {
     const empty = Object.entries(params).some(([name, value]) => name !== '*' && value === '')
     return empty ? null : { kind: 'found', route: hit.store, params }
   }
-  const triggers = routes.map((route) => route.subscription.trigger)
+  const triggers = [...new Set(shapes.values())].map((route) => route.subscription.trigger)
   return {
     find(method, url) {
       if (isReserved(decodedPath(url))) return { kind: 'none', near: null }
-      const known = METHODS.find((each) => each === method)
+      const known = WEB_METHODS.find((each) => each === method)
       const found = known && lookUp(known, url)
       if (found) return found
-      const allow = METHODS.filter((other) => lookUp(other, url) !== null)
+      const allow = WEB_METHODS.filter((other) => lookUp(other, url) !== null)
       return allow.length > 0
         ? { kind: 'method', allow }
         : { kind: 'none', near: nearest(method, url, triggers) }
