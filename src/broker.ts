@@ -160,7 +160,9 @@ async function admit(
   return run
 }
 
-const CODE_IS_BROKEN: readonly string[] = ['TPT_FUNCTION_CRASHED', 'TPT_FUNCTION_LOAD', 'TPT_OUT_OF_MEMORY']
+const CODE_IS_BROKEN: readonly string[] = [
+  ...['TPT_FUNCTION_CRASHED', 'TPT_FUNCTION_LOAD', 'TPT_OUT_OF_MEMORY', 'TPT_TOO_MANY_PROCESSES'],
+]
 
 /**
  * Without its key a run would be out of order, so an event that could not be checked is left to its source, which

@@ -91,6 +91,12 @@ export const CODES = {
     500,
     'Raise `memory`, hold less at once, or lower `instanceConcurrency`.',
   ),
+  TPT_TOO_MANY_PROCESSES: info(
+    'author',
+    true,
+    500,
+    'Raise `maxProcesses`, start fewer at once, or lower `instanceConcurrency`.',
+  ),
   TPT_FUNCTION_LOAD: info('author', true, 500, 'Run the file by itself, or read the stack.'),
   TPT_RESULT_INVALID: info('author', false, 500, 'Return what JSON can hold, within the size limit.'),
   TPT_INSTANCE_LOST: info(

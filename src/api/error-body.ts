@@ -30,7 +30,7 @@ const MEANT_TO_BE_READ: readonly string[] = ['FatalError', 'RetryAfterError']
 /** Codes of ours whose messages quote what a function's process said. */
 const QUOTING: readonly string[] = [
   ...['TPT_FUNCTION_FAILED', 'TPT_FUNCTION_CRASHED', 'TPT_FUNCTION_LOAD', 'TPT_RESULT_INVALID'],
-  ...['TPT_INSTANCE_LOST', 'TPT_OUT_OF_MEMORY'],
+  ...['TPT_INSTANCE_LOST', 'TPT_OUT_OF_MEMORY', 'TPT_TOO_MANY_PROCESSES'],
 ]
 
 /**

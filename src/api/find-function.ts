@@ -10,7 +10,7 @@ export type ListedFunction = Omit<LoadedFunction, 'bundle' | 'hasEnvSchema'>
 export function withoutBundle(fn: LoadedFunction): ListedFunction {
   const { id, file, version, triggers, retry, timeoutMs, concurrency, env, secrets, database } = fn
   const { hasIdempotencyKey, hasOrderingKey } = fn
-  const { instanceConcurrency, maxInstances, provisioned, memoryMb } = fn
+  const { instanceConcurrency, maxInstances, provisioned, memoryMb, maxProcesses } = fn
   return {
     id,
     file,
@@ -19,7 +19,7 @@ export function withoutBundle(fn: LoadedFunction): ListedFunction {
     retry,
     timeoutMs,
     concurrency,
-    ...{ instanceConcurrency, maxInstances, provisioned, memoryMb },
+    ...{ instanceConcurrency, maxInstances, provisioned, memoryMb, maxProcesses },
     env,
     secrets,
     database,

@@ -142,7 +142,7 @@ export const Func = z
     instanceConcurrency: count,
     maxInstances: count.nullable(),
     provisioned: count,
-    memoryMb: z.number(),
+    ...{ memoryMb: z.number(), maxProcesses: count },
     env: z.array(text).describe('Names of environment variables.'),
     secrets: z.array(text).describe('Names of those whose values are masked.'),
     database: text.nullable(),

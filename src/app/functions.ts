@@ -4,6 +4,7 @@ import { TappetError } from '../errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRuntimeByLanguage } from '../runtime/by-language.ts'
 import { type Catalog, loadCatalog } from '../runtime/catalog.ts'
+import { openCgroups } from '../runtime/cgroup.ts'
 import { createDescriber } from '../runtime/describer.ts'
 import { joinCatalogs, loadNdjsonCatalog } from '../runtime/ndjson/catalog.ts'
 import { createNdjsonRuntime } from '../runtime/ndjson/ndjson.ts'
@@ -50,6 +51,7 @@ export async function openFunctions({
       names.flatMap((name) => (variable(name) === undefined ? [] : [[name, variable(name) ?? '']])),
     )
   if (config.isolation === 'sandbox') await requireSandbox()
+  const cgroup = divideCgroup(logger)
   const describe = createDescriber({ root, environment: pick(ALWAYS) })
   const environment = (fn: LoadedFunction) => pick([...ALWAYS, ...fn.env, ...fn.secrets])
   const serves = config.roles.includes('worker')
@@ -64,6 +66,7 @@ export async function openFunctions({
     root,
     baseEnvironment: pick(ALWAYS),
     databaseUrl: (fn) => (fn.database === null ? databaseUrl : (variable(fn.database) ?? '')),
+    cgroup,
     sandboxesOnly: config.isolation === 'sandbox',
     spares: Math.min(MAX_SPARES, availableParallelism()),
   })
@@ -93,6 +96,14 @@ export async function openFunctions({
       return catalog
     },
   }
+}
+
+/** Where runners get control groups of their own; null where that cannot be: then they are only looked at. */
+function divideCgroup(logger: Logger): string | null {
+  const { path, problem } = openCgroups()
+  if (problem === null) logger.info({ path }, 'functions are in control groups')
+  else logger.info({ problem }, 'functions are in no control groups; their memory and processes are counted')
+  return path
 }
 
 /** @throws TappetError TPT_SANDBOX_UNAVAILABLE */

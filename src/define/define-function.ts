@@ -60,6 +60,11 @@ export interface FunctionOptions<On extends Triggers = Triggers, Env extends Var
    * an attempt fails with TPT_OUT_OF_MEMORY.
    */
   readonly memory?: number
+  /**
+   * Most processes that one of its processes may have started and that are still there, from 1 on. Default 64. Beyond
+   * it, all are killed, and the attempt fails with TPT_TOO_MANY_PROCESSES.
+   */
+  readonly maxProcesses?: number
   /** Events with the same key run once. By default the event's own `source` and `id`. */
   readonly idempotencyKey?: (event: EventOf<On>) => string
   /**

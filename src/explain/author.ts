@@ -70,6 +70,16 @@ export const AUTHOR = {
     retry:
       'Yes, in a new process; but the same data mostly takes the same memory. Three times by itself, and it is a dead letter.',
   },
+  TPT_TOO_MANY_PROCESSES: {
+    causes: [
+      'A call, or calls beside each other in one process, had started more processes than `maxProcesses` allows.',
+    ],
+    remedies: [
+      'Wait for children before you start more.',
+      'Raise `maxProcesses`, or lower `instanceConcurrency`: calls in one process share it.',
+    ],
+    retry: 'Yes, in a new process. Three times by itself, and it is a dead letter.',
+  },
   TPT_FUNCTION_LOAD: {
     causes: [
       'The file threw while it was imported, or its process ended then.',

@@ -1,4 +1,4 @@
-import { DEFAULT_MEMORY_MB } from './declaration.ts'
+import { DEFAULT_MAX_PROCESSES, DEFAULT_MEMORY_MB } from './declaration.ts'
 import type { LoadedFunction } from './runtime.ts'
 import { type RunnerHandlers, type RunnerProcess, startRunner } from './runner-process.ts'
 import { SANDBOX_ENVIRONMENT, type View } from './sandbox/bubblewrap.ts'
@@ -10,6 +10,7 @@ export interface Boot {
   readonly environment: Readonly<Record<string, string>>
   readonly flags: readonly string[]
   readonly memoryMb: number
+  readonly maxProcesses: number
   /** Null: it is in no sandbox. */
   readonly sandbox: View | null
 }
@@ -27,6 +28,8 @@ export interface BooterOptions {
   readonly spares: number
   /** Whether no process is started outside of a sandbox. */
   readonly sandboxesOnly: boolean
+  /** The control group in which each process gets one of its own; null for none. */
+  readonly cgroup: string | null
   /** What every function's process sees of the environment. */
   readonly baseEnvironment: Readonly<Record<string, string>>
   readonly environment: (fn: LoadedFunction) => Readonly<Record<string, string>>
@@ -42,27 +45,28 @@ export function createBooter({
   root,
   spares: count,
   sandboxesOnly,
+  cgroup,
   baseEnvironment,
   environment,
 }: BooterOptions): Booter {
   const spares = new Map<string, Spares>()
   const usual = (sandbox: View | null): Boot => ({
     environment: environmentOf(baseEnvironment, sandbox),
-    ...memoryOf(DEFAULT_MEMORY_MB),
+    ...limitsOf({ memoryMb: DEFAULT_MEMORY_MB, maxProcesses: DEFAULT_MAX_PROCESSES }),
     sandbox,
   })
   /** Spares are of three kinds: in no sandbox, in one, in one with the network. */
   const keep = (sandbox: View | null): void => {
     const boot = usual(sandbox)
     const kind = JSON.stringify(boot)
-    if (count > 0 && !spares.has(kind)) spares.set(kind, createSpares({ count, cwd: root, ...boot }))
+    if (count > 0 && !spares.has(kind)) spares.set(kind, createSpares({ count, cwd: root, cgroup, ...boot }))
   }
   if (!sandboxesOnly) keep(null)
   return {
     start(fn, handlers) {
       const boot = bootOf(fn, baseEnvironment, environment(fn))
       const spare = spares.get(JSON.stringify(boot))?.take(handlers)
-      return spare ?? startRunner({ cwd: root, ...boot, ...handlers })
+      return spare ?? startRunner({ cwd: root, cgroup, ...boot, ...handlers })
     },
     expect(functions) {
       for (const view of functions.map(viewOf)) if (view?.reads.length === 0) keep(view)
@@ -79,9 +83,14 @@ function bootOf(fn: LoadedFunction, base: Boot['environment'], environment: Boot
   const atStart = Object.entries(environment).filter(([name]) => READ_AT_START.test(name))
   const sandbox = viewOf(fn)
   const wanted = environmentOf({ ...base, ...Object.fromEntries(atStart) }, sandbox)
-  return { environment: wanted, ...memoryOf(fn.memoryMb), sandbox }
+  return { environment: wanted, ...limitsOf(fn), sandbox }
 }
 
-function memoryOf(memoryMb: number): Pick<Boot, 'flags' | 'memoryMb'> {
-  return { flags: [`--max-old-space-size=${Math.floor(memoryMb * HEAP_SHARE)}`], memoryMb }
+type Share = Pick<Boot, 'memoryMb' | 'maxProcesses'>
+
+function limitsOf({ memoryMb, maxProcesses }: Share): Share & Pick<Boot, 'flags'> {
+  return {
+    flags: [`--max-old-space-size=${Math.floor(memoryMb * HEAP_SHARE)}`],
+    ...{ memoryMb, maxProcesses },
+  }
 }

@@ -29,6 +29,7 @@ const DEFAULT_INSTANCE_CONCURRENCY = 10
 
 /** Default of `memory`, in MB. */
 export const DEFAULT_MEMORY_MB = 512
+export const DEFAULT_MAX_PROCESSES = 64
 
 interface Rule {
   readonly expected: string
@@ -57,6 +58,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     expected: 'a whole number of MB from 32 on',
     accepts: (value) => isCount(value) && (value as number) >= 32,
   },
+  maxProcesses: { expected: 'a whole number from 1 on', accepts: isCount },
   idempotencyKey: { expected: 'a function', accepts: (value) => got(value) === 'a function' },
   orderingKey: { expected: 'a function', accepts: (value) => got(value) === 'a function' },
   isolation: {
@@ -146,8 +148,11 @@ function resolveVariables(
 
 function resolveInstances(
   options: Readonly<Record<string, unknown>>,
-): Pick<LoadedFunction, 'instanceConcurrency' | 'maxInstances' | 'provisioned' | 'memoryMb'> {
-  const { instanceConcurrency, maxInstances, provisioned, memory } = options as Readonly<
+): Pick<
+  LoadedFunction,
+  'instanceConcurrency' | 'maxInstances' | 'provisioned' | 'memoryMb' | 'maxProcesses'
+> {
+  const { instanceConcurrency, maxInstances, provisioned, memory, maxProcesses } = options as Readonly<
     Record<string, number | undefined>
   >
   return {
@@ -155,6 +160,7 @@ function resolveInstances(
     maxInstances: maxInstances ?? null,
     provisioned: provisioned ?? 0,
     memoryMb: memory ?? DEFAULT_MEMORY_MB,
+    maxProcesses: maxProcesses ?? DEFAULT_MAX_PROCESSES,
   }
 }
 

@@ -2,6 +2,7 @@ import { type Failure, toFailure } from '../errors.ts'
 import type { Declaration } from './declaration.ts'
 import { decodeJson, FRAME, type Frame } from './frames.ts'
 import { readFile } from 'node:fs/promises'
+import { PING } from './pings.ts'
 import { SANDBOX_ENVIRONMENT, type View } from './sandbox/bubblewrap.ts'
 import { type RunnerProcess, startRunner } from './runner-process.ts'
 import { type Stacks, stacksOf } from './stacks/stacks.ts'
@@ -122,6 +123,8 @@ function openDescribing(
     onFrame: (frame) => frame.type === FRAME.answer && onAnswer(frame),
     onOutput: () => undefined,
   })
+  // Its answer begins the limits, before anything of the function's runs.
+  process.send(FRAME.ping, PING.boot)
   return {
     async describe(bundle, withinMs) {
       process.hold(true)
@@ -142,8 +145,9 @@ function openDescribing(
     },
     async failure(withinMs) {
       if (hung) return toFailure(`its import did not end within ${withinMs / 1_000} s`)
-      const { code, signal, error, lastWords } = await process.exited
+      const { code, signal, error, over, lastWords } = await process.exited
       if (error !== null) return toFailure(`no process is there to import it: ${error}`)
+      if (over !== null) return toFailure(`the process took too much at its import: ${over}`)
       const how = signal === null ? `exited with code ${code}` : `died of ${signal}`
       return toFailure(`the process ${how} at its import${lastWords === null ? '' : `: ${lastWords}`}`)
     },

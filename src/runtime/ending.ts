@@ -50,23 +50,26 @@ export function endingOf({ file, death, booted, loading, calls }: LastState, exi
     const message = `${file}: ${how} with ${calls} runs in it`
     return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', message) }
   }
-  const code = isOutOfMemory(exit) ? 'TPT_OUT_OF_MEMORY' : 'TPT_FUNCTION_CRASHED'
-  return { kind: 'failed', failure: failure(code, `${file}: ${how}`) }
+  return { kind: 'failed', failure: failure(codeOf(exit), `${file}: ${how}`) }
 }
 
 /** Nobody kills a process while it loads but chance: the kernel for want of memory, or a person. */
-function mayHaveBegun(booted: boolean, loading: boolean, { signal, overMemory }: Exit): boolean {
-  return booted && !(loading && signal === 'SIGKILL' && !overMemory)
+function mayHaveBegun(booted: boolean, loading: boolean, { signal, over }: Exit): boolean {
+  return booted && !(loading && signal === 'SIGKILL' && over === null)
 }
 
-/** We ended it for it, or V8 gave up. */
-function isOutOfMemory({ overMemory, lastWords }: Exit): boolean {
-  return overMemory || /out of memory/i.test(lastWords ?? '')
+/** For want of memory, we have ended it or V8 gave up. */
+function codeOf({ over, lastWords }: Exit): ErrorCode {
+  if (over === 'processes') return 'TPT_TOO_MANY_PROCESSES'
+  return over === 'memory' || /out of memory/i.test(lastWords ?? '')
+    ? 'TPT_OUT_OF_MEMORY'
+    : 'TPT_FUNCTION_CRASHED'
 }
 
-function describeExit({ code, signal, error, overMemory, lastWords }: Exit): string {
+function describeExit({ code, signal, error, over, lastWords }: Exit): string {
   if (error !== null) return `no process is there to run it: ${error}`
-  if (overMemory) return 'the process took more than its `memory` and was killed'
+  if (over === 'memory') return 'the process took more than its `memory` and was killed'
+  if (over === 'processes') return 'the process had started more than its `maxProcesses` and was killed'
   const how = signal === null ? `exited with code ${code}` : `died of ${signal}`
   return `the process ${how}${lastWords === null ? '' : ` (${lastWords})`}`
 }

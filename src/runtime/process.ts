@@ -30,6 +30,8 @@ export interface ProcessRuntimeOptions {
   readonly logger: Logger
   /** Processes that wait for a function to run, so that it starts in 2 ms instead of 25. Default 0. */
   readonly spares?: number
+  /** The control group in which each process gets one of its own. Default: none. */
+  readonly cgroup?: string | null
   /** Whether no process is started outside of a sandbox. Default false. */
   readonly sandboxesOnly?: boolean
   /** Whether functions that ask for processes that are kept ready get them. Default true. */
@@ -57,8 +59,8 @@ const DEFAULT_IDLE_MS = 60_000
  * to its process (a loop, a leak, an exit) hurts the calls beside it at most, and those are told that it was not them.
  */
 export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRuntime {
-  const { spares = 0, provision = true, baseEnvironment = {}, sandboxesOnly = false } = options
-  const booter = createBooter({ ...options, spares, baseEnvironment, sandboxesOnly })
+  const { spares = 0, provision = true, baseEnvironment = {}, sandboxesOnly = false, cgroup = null } = options
+  const booter = createBooter({ ...options, spares, baseEnvironment, sandboxesOnly, cgroup })
   const pools = new Map<string, Pool<WebInstance>>()
   let wanted: ReadonlySet<string> | null = null
   let closing: Promise<void> | null = null

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { createDecoder, createFrameWriter, type Frame, MAX_FRAME_BYTES } from './frames.ts'
+import { DEFAULT_MAX_PROCESSES } from './declaration.ts'
 import { type Program, runnerProgram } from './own-programs.ts'
 import { confine, type View } from './sandbox/bubblewrap.ts'
 import type { Exit } from './supervisor/protocol.ts'
@@ -31,6 +32,10 @@ export interface RunnerOptions extends RunnerHandlers {
   readonly sandbox?: View | null
   /** What it may take beyond what it takes when it has started. Default: no limit. */
   readonly memoryMb?: number
+  /** Most processes that it may have started and that are still there. Default 64. */
+  readonly maxProcesses?: number
+  /** The control group in which it gets one of its own. Default: none. */
+  readonly cgroup?: string | null
 }
 
 const FLAGS = ['--no-warnings']
@@ -82,7 +87,8 @@ export function startRunner(options: RunnerOptions): RunnerProcess {
     if (pid === null) watched?.kill()
   }
   const onBooted = (): void => {
-    if (options.memoryMb !== undefined) watched?.limit(options.memoryMb, prlimit)
+    const { memoryMb = null, maxProcesses = DEFAULT_MAX_PROCESSES, cgroup = null } = options
+    watched?.limit({ memoryMb, maxProcesses, prlimit, cgroup })
   }
   const start = async (): Promise<void> => {
     const [{ command, before, after, prlimit: found }, { start: startIn }] = await Promise.all([
@@ -100,7 +106,7 @@ export function startRunner(options: RunnerOptions): RunnerProcess {
     if (killed) watched.kill()
   }
   start().catch((error: unknown) =>
-    watcher.onEnded({ code: null, signal: null, error: String(error), overMemory: false, lastWords: null }),
+    watcher.onEnded({ code: null, signal: null, error: String(error), over: null, lastWords: null }),
   )
 
   return {

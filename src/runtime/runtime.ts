@@ -35,6 +35,8 @@ export interface LoadedFunction {
   readonly provisioned: number
   /** Most memory of one of its processes, on top of what an empty one takes, in MB. */
   readonly memoryMb: number
+  /** Most processes that one of its processes may have started and that are still there. */
+  readonly maxProcesses: number
   /** Whether its process is in a sandbox. Default `process`. */
   readonly isolation?: 'process' | 'sandbox'
   /** In a sandbox, whether it may use the network. Default false. */

@@ -17,6 +17,8 @@ export interface SparesOptions {
   readonly environment: Readonly<Record<string, string>>
   readonly flags: readonly string[]
   readonly memoryMb: number
+  readonly maxProcesses: number
+  readonly cgroup: string | null
   readonly sandbox: View | null
 }
 

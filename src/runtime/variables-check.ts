@@ -1,6 +1,7 @@
 import { type ErrorCode, type Failure, TappetError } from '../errors.ts'
 import type { Catalog, CatalogProblem } from './catalog.ts'
 import { decodeJson, encodeJson, FRAME } from './frames.ts'
+import { PING } from './pings.ts'
 import { startRunner } from './runner-process.ts'
 import type { LoadHeader } from './runner/main.ts'
 import type { LoadedFunction } from './runtime.ts'
@@ -82,6 +83,7 @@ async function ask(
   })
   runner.hold(true)
   const header: LoadHeader = { functionId, file, bundle, env, maxResultBytes: 0 }
+  runner.send(FRAME.ping, PING.boot)
   runner.send(FRAME.load, 0, header, encodeJson(loadOf(fn, environment, '')))
   runner.send(FRAME.checkEnv, 0)
   const timer = setTimeout(() => answer(null), DEADLINE_MS)

@@ -29,9 +29,11 @@ export function isCrash(outcome: Outcome): boolean {
   return (outcome.kind === 'retry' || outcome.kind === 'dead') && endsProcess(outcome.failure.code)
 }
 
+const ENDS_PROCESS = ['TPT_FUNCTION_CRASHED', 'TPT_OUT_OF_MEMORY', 'TPT_TOO_MANY_PROCESSES']
+
 /** Codes of failures that took the run's process with them, or would have. */
 export function endsProcess(code: string | null): boolean {
-  return code === 'TPT_FUNCTION_CRASHED' || code === 'TPT_OUT_OF_MEMORY'
+  return code !== null && ENDS_PROCESS.includes(code)
 }
 
 /** Over, unless a person replays it. */

@@ -35,7 +35,7 @@ describe('the catalog', () => {
       retry: { attempts: 5, delayMs: 1_000, factor: 2, maxDelayMs: 300_000, jitter: 0.2 },
       timeoutMs: 30_000,
       concurrency: null,
-      ...{ instanceConcurrency: 10, maxInstances: null, provisioned: 0, memoryMb: 512 },
+      ...{ instanceConcurrency: 10, maxInstances: null, provisioned: 0, memoryMb: 512, maxProcesses: 64 },
       ...{ env: [], hasEnvSchema: false, secrets: [] },
       ...{ isolation: 'process', network: false },
       database: null,
@@ -136,7 +136,7 @@ describe('the catalog', () => {
       ],
       'unknown option': [
         on('timeOut: 3 as any'),
-        '`timeOut` is no option; there are on, retry, timeout, concurrency, instanceConcurrency, maxInstances, provisioned, memory, idempotencyKey, orderingKey, isolation, network, env, secrets, database',
+        '`timeOut` is no option; there are on, retry, timeout, concurrency, instanceConcurrency, maxInstances, provisioned, memory, maxProcesses, idempotencyKey, orderingKey, isolation, network, env, secrets, database',
       ],
       'concurrency 0': [on('concurrency: 0'), '`concurrency` must be a whole number from 1 on, got 0'],
       'concurrency bigint': [

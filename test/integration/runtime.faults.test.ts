@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { TappetError } from '../../src/errors.ts'
 import type { Catalog } from '../../src/runtime/catalog.ts'
 import type { Invocation, LoadedFunction, Settled } from '../../src/runtime/runtime.ts'
+import { familyOf, processTable } from '../../src/runtime/supervisor/processes.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   filesOf,
@@ -25,6 +26,7 @@ import { testDatabase } from '../support/services.ts'
 const NAMES = [
   ...['pid', 'stays', 'faulty', 'crowd', 'environment', 'prints', 'lastWords', 'parent', 'database', 'drops'],
 ]
+const noProc = existsSync('/proc/loadavg') ? false : 'there is no /proc: nobody counts'
 const timeout = new TappetError('TPT_TIMEOUT', 'took too long')
 
 describe('functions that hurt their process', () => {
@@ -163,6 +165,29 @@ describe('functions that hurt their process', () => {
       await pids(1)
       assert.deepEqual(lossOf(await run('faulty', 'memory', never, {}, small)), ['TPT_INSTANCE_LOST', true])
       assert.deepEqual(lossOf(await sibling), ['TPT_INSTANCE_LOST', true])
+    })
+
+    for (const how of ['start children', 'start a chain', 'fork bomb']) {
+      test(
+        `for too many processes says so, takes all with it, and harms nobody: ${how}`,
+        { skip: noProc },
+        async () => {
+          const other = run('stays', null, AbortSignal.timeout(60_000))
+          await pids(1)
+          const settled = await run('faulty', how, AbortSignal.timeout(20_000), {}, { maxProcesses: 24 })
+          assert.deepEqual(lossOf(settled), ['TPT_TOO_MANY_PROCESSES', false])
+          const [, pid = 0] = await pids(2)
+          await eventually(() => familyOf(pid, processTable()).length === 0, 'all that it started to be gone')
+          assert.equal((await run('faulty', 'pid')).ok, true)
+          await harness.close()
+          assert.deepEqual(lossOf(await other), ['TPT_SHUTDOWN', true])
+        },
+      )
+    }
+
+    test('has not started too many when it starts as many as it may', async () => {
+      const settled = await run('faulty', 'start some', never, {}, { maxProcesses: 10 })
+      assert.equal(settled.ok, true, JSON.stringify(settled))
     })
 
     test('because it closed its descriptors fails its run', async () => {

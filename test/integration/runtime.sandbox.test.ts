@@ -164,6 +164,19 @@ describe('functions in a sandbox', { skip }, () => {
     assert.match(JSON.stringify(settled), /TPT_OUT_OF_MEMORY|allocation failed/)
   })
 
+  test('may not start more processes than they may, and take all with them', async () => {
+    const marker = `tappet-bomb-${process.pid}`
+    const other = run('wait')
+    const fn = { ...find(catalog, 'confined'), version: 'bomb', maxProcesses: 8 }
+    const invocation = makeInvocation({ how: 'start processes', on: marker })
+    const settled = await harness.runtime.run(fn, invocation, AbortSignal.timeout(20_000))
+    assert.equal(!settled.ok && settled.failure.code, 'TPT_TOO_MANY_PROCESSES', JSON.stringify(settled))
+    await eventually(async () => (await commands(marker)).length === 0, 'all to be gone')
+    await result('capabilities', '', 'online')
+    await harness.close()
+    assert.equal((await other).ok, false)
+  })
+
   test('leave no process behind, not even one with a session of its own', async () => {
     const marker = `tappet-left-${process.pid}`
     assert.equal(await result('leave processes', marker), 'left')

@@ -50,7 +50,7 @@ export function makeFunction(more: Partial<LoadedFunction> = {}): LoadedFunction
     retry: { attempts: 3, delayMs: 50, factor: 2, maxDelayMs: 1_000, jitter: 0 },
     timeoutMs: 5_000,
     concurrency: null,
-    ...{ instanceConcurrency: 10, maxInstances: null, provisioned: 0, memoryMb: 512 },
+    ...{ instanceConcurrency: 10, maxInstances: null, provisioned: 0, memoryMb: 512, maxProcesses: 64 },
     ...{ env: [], hasEnvSchema: false, secrets: [] },
     database: null,
     hasIdempotencyKey: false,

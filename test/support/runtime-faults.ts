@@ -54,10 +54,41 @@ const FAULTS: Readonly<Record<string, (signal: AbortSignal) => unknown>> = {
     for (let fd = 0; fd < 64; fd++) closeQuietly(fd)
     return sleep(60_000)
   },
+  // Each is a child of the function's. None does anything, so that a machine bears many.
+  'start children': (signal) => {
+    for (let n = 0; n < 40; n++) spawn('sleep', ['60'], { stdio: 'ignore' })
+    return sleep(60_000, null, { signal })
+  },
+  // Each starts the next and waits for it; every other one makes a session of its own.
+  'start a chain': (signal) => {
+    const next = 'n=$1; [ $n -gt 0 ] || exec sleep 60; '
+    const code = `${next}if [ $((n % 2)) = 0 ]; then setsid sh -c "$2" sh $((n - 1)) "$2" & else sh -c "$2" sh $((n - 1)) "$2" & fi; wait`
+    spawn('sh', ['-c', code, 'sh', '40', code], { stdio: 'ignore' })
+    return sleep(60_000, null, { signal })
+  },
+  // Without end, as fast as it can; those whose parents have ended stay in the group.
+  'fork bomb': (signal) => {
+    spawn('sh', ['-c', 'b() { sleep 0.02; b & b; }; b'], { stdio: 'ignore' })
+    return sleep(60_000, null, { signal })
+  },
+  'start some': async () => {
+    const children = Array.from({ length: 10 }, () => spawn('sleep', ['60'], { stdio: 'ignore' }))
+    await sleep(300)
+    for (const child of children) child.kill()
+    return process.pid
+  },
   'leave an interval': () => {
     setInterval(() => undefined, 1_000)
     return process.pid
   },
+  // What a child takes is no limit of the process's own.
+  'memory of a child': (signal) => {
+    const code = 'const kept = []; setInterval(() => kept.push(Buffer.alloc(8 * 1_048_576, 1)), 10)'
+    spawn(process.execPath, ['-e', code], { stdio: 'ignore' })
+    return sleep(60_000, null, { signal })
+  },
+  // In a session of its own, and its parent has ended.
+  'leave a daemon': () => Number(execSync('setsid sleep 60 >/dev/null 2>&1 & echo $!')),
   'leave a child': () => spawn('sleep', ['60']).pid,
 }
 

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -50,6 +50,28 @@ const WISHES: Readonly<Record<string, (on: string, signal: AbortSignal) => unkno
   buffers: () => {
     const kept: Buffer[] = []
     for (;;) kept.push(Buffer.alloc(16 * 1_048_576, 1))
+  },
+  'start processes': async (marker, signal) => {
+    const code = 'setTimeout(() => undefined, 60_000)'
+    for (let n = 0; n < 12; n++) {
+      spawn(process.execPath, ['-e', code, marker], { detached: n % 2 === 0, stdio: 'ignore' }).unref()
+      await sleep(20)
+    }
+    return sleep(60_000, null, { signal })
+  },
+  // As fast as it can, until the kernel refuses.
+  'start until refused': async (marker) => {
+    const refused = (child: ChildProcess): Promise<unknown> =>
+      new Promise((resolve) => child.once('error', resolve).once('spawn', () => resolve(null)))
+    for (let n = 1; n <= 60; n++) {
+      const error = await refused(
+        spawn(process.execPath, ['-e', 'process.stdin.resume()', marker], {
+          stdio: ['pipe', 'ignore', 'ignore'],
+        }),
+      )
+      if (error) return [(error as NodeJS.ErrnoException).code, n]
+    }
+    return ['none', 60]
   },
   'leave processes': (marker) => {
     const code = 'setTimeout(() => undefined, 60_000)'

@@ -16,7 +16,7 @@ describe('the declaration of a function in another language', () => {
       retry: { attempts: 5, delayMs: 1_000, factor: 2, maxDelayMs: 300_000, jitter: 0.2 },
       timeoutMs: 30_000,
       concurrency: null,
-      ...{ instanceConcurrency: 1, maxInstances: null, provisioned: 0, memoryMb: 512 },
+      ...{ instanceConcurrency: 1, maxInstances: null, provisioned: 0, memoryMb: 512, maxProcesses: 64 },
       ...{ env: [], hasEnvSchema: false, secrets: [] },
       ...{ isolation: 'process', network: false },
       database: null,

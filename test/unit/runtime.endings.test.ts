@@ -4,7 +4,7 @@ import { endingOf, type LastState, lost } from '../../src/runtime/ending.ts'
 import type { Exit } from '../../src/runtime/supervisor/protocol.ts'
 
 const state: LastState = { file: 'functions/a.ts', death: null, booted: true, loading: false, calls: 1 }
-const exit: Exit = { code: 1, signal: null, error: null, overMemory: false, lastWords: null }
+const exit: Exit = { code: 1, signal: null, error: null, over: null, lastWords: null }
 
 const cases: readonly (readonly [string, Partial<LastState>, Partial<Exit>, string, string])[] = [
   ['one call', {}, {}, 'failed', 'TPT_FUNCTION_CRASHED'],
@@ -12,7 +12,7 @@ const cases: readonly (readonly [string, Partial<LastState>, Partial<Exit>, stri
   [
     'one call, too much memory',
     {},
-    { code: null, signal: 'SIGKILL', overMemory: true },
+    { code: null, signal: 'SIGKILL', over: 'memory' },
     'failed',
     'TPT_OUT_OF_MEMORY',
   ],
@@ -23,7 +23,7 @@ const cases: readonly (readonly [string, Partial<LastState>, Partial<Exit>, stri
     'failed',
     'TPT_OUT_OF_MEMORY',
   ],
-  ['two calls, too much memory', { calls: 2 }, { overMemory: true }, 'lost', 'TPT_INSTANCE_LOST'],
+  ['two calls, too much memory', { calls: 2 }, { over: 'memory' }, 'lost', 'TPT_INSTANCE_LOST'],
   ['two calls', { calls: 2 }, {}, 'lost', 'TPT_INSTANCE_LOST'],
   ['at its import, one call', { loading: true }, {}, 'failed', 'TPT_FUNCTION_LOAD'],
   ['at its import, two calls', { loading: true, calls: 2 }, {}, 'failed', 'TPT_FUNCTION_LOAD'],

@@ -32,7 +32,7 @@ function toError(failure: Failure | null, requestId: string): object {
   const { name, message, code, stack } = failure
   if (code === 'TPT_TIMEOUT')
     return { errorType: 'Sandbox.Timedout', errorMessage: `RequestId: ${requestId} Error: ${message}` }
-  if (code === 'TPT_FUNCTION_CRASHED')
+  if (code === 'TPT_FUNCTION_CRASHED' || code === 'TPT_TOO_MANY_PROCESSES')
     return { errorType: 'Runtime.ExitError', errorMessage: `RequestId: ${requestId} Error: ${message}` }
   if (code === 'TPT_OUT_OF_MEMORY')
     return { errorType: 'Runtime.OutOfMemory', errorMessage: `RequestId: ${requestId} Error: ${message}` }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Check } from '../../api/deps.ts'
 import { CODES } from '../../errors.ts'
+import { inspectCgroups } from '../../runtime/cgroup.ts'
 import { sandboxProblem } from '../../runtime/sandbox/bubblewrap.ts'
 import type { Cli } from '../cli.ts'
 import { EXIT, toCliError } from '../errors.ts'
@@ -43,6 +44,7 @@ async function checkHere(cli: Cli): Promise<Check[]> {
       return `${databaseUrl === null ? 'embedded Postgres' : 'DATABASE_URL'}, ${redisUrl === null ? 'queue on Postgres' : 'REDIS_URL'}`
     }),
     await checkSandbox(cli),
+    await checkLimits(cli),
     await attempt('folder', async () => {
       const running = await findRunning(cli)
       return running ? `process ${running.pid} works in ${cli.root}` : `nothing runs in ${cli.root}`
@@ -57,6 +59,21 @@ async function checkSandbox(cli: Cli): Promise<Check> {
   if (problem === null) return { name, ok: true, detail: 'bwrap confines processes' }
   const forced = await attempt(name, async () => cli.config().isolation)
   return { name, ok: forced.detail !== 'sandbox', detail: problem, fix: CODES.TPT_SANDBOX_UNAVAILABLE.hint }
+}
+
+/** Never wrong: without control groups, limits are held by looking. */
+async function checkLimits(cli: Cli): Promise<Check> {
+  const running = await findRunning(cli).catch(() => null)
+  const { problem, path, active } = inspectCgroups(running?.pid ?? process.pid)
+  const name = 'limits'
+  if (problem !== null)
+    return {
+      name,
+      ok: true,
+      detail: `memory and processes of functions are counted; no control groups: ${problem}`,
+    }
+  const state = active ? 'hold memory and processes of functions' : 'can hold functions'
+  return { name, ok: true, detail: `control groups ${state}, in ${path}` }
 }
 
 interface Ready {

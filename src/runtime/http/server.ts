@@ -27,7 +27,7 @@ export function givenServer(url: string): Server {
   const { hostname, port } = new URL(url)
   let leave: (exit: Exit) => void = () => undefined
   const exited = new Promise<Exit>((resolve) => (leave = resolve))
-  const end = (): void => leave({ code: 0, signal: null, error: null, overMemory: false, lastWords: null })
+  const end = (): void => leave({ code: 0, signal: null, error: null, over: null, lastWords: null })
   const host = hostname.replaceAll(/[[\]]/g, '')
   return { host, port: Number(port || '80'), exited, terminate: end, kill: end }
 }

@@ -21,7 +21,7 @@ export interface ServingOptions {
   readonly onLate: () => void
 }
 
-const NEVER_STARTED: Exit = { code: null, signal: null, error: null, overMemory: false, lastWords: null }
+const NEVER_STARTED: Exit = { code: null, signal: null, error: null, over: null, lastWords: null }
 
 export function openServing({ open, readyPath, readyMs, onLate }: ServingOptions): Serving {
   const over = new AbortController()

@@ -30,7 +30,7 @@ export interface LambdaInstanceOptions extends Omit<NdjsonInstanceOptions, 'star
 
 const READY_MS = 10_000
 const END_GRACE_MS = 500
-const NEVER_STARTED: Exit = { code: null, signal: null, error: null, overMemory: false, lastWords: null }
+const NEVER_STARTED: Exit = { code: null, signal: null, error: null, over: null, lastWords: null }
 
 /** A process that asks for its events and posts its results, by the Runtime API of AWS Lambda: one call at a time. */
 export function startLambdaInstance(options: LambdaInstanceOptions): Instance {

@@ -57,7 +57,7 @@ export function startChild(options: ChildOptions): Child {
       signal('SIGKILL')
       void withinMs(DRAIN_MS, [...streams.map(closed), lines.ended]).then(() => {
         for (const stream of [...streams, stderr]) stream.destroy()
-        resolve({ code, signal: ended, error: null, overMemory: false, lastWords: lines.mostTelling() })
+        resolve({ code, signal: ended, error: null, over: null, lastWords: lines.mostTelling() })
       })
     })
   })
@@ -90,7 +90,7 @@ function stillborn(reason: NodeJS.ErrnoException): Child {
 
 function exitOf({ code = '', message }: NodeJS.ErrnoException): Exit {
   const isOurs = NO_PROGRAM.has(code)
-  const none = { signal: null, overMemory: false }
+  const none = { signal: null, over: null }
   return isOurs
     ? { ...none, code: 127, error: null, lastWords: message }
     : { ...none, code: null, error: message, lastWords: null }

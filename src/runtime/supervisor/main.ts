@@ -4,13 +4,12 @@
  * broker is gone, it ends what it has started, and itself.
  */
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { giveWay } from '../../lib/give-way.ts'
 import { createLineReader } from './lines.ts'
-import { createMemoryWatch, type MemoryWatch } from './memory.ts'
-import { endOfInner, innermost } from './sandboxed.ts'
+import { createKeeper, dieFirst } from './limits.ts'
+import { endOfInner } from './sandboxed.ts'
 import { BROKER_GONE_FD, type Exit, type FromSupervisor, type ToSupervisor } from './protocol.ts'
 
 /** Groups of the runners that are there, by the broker's name for each. */
@@ -39,23 +38,12 @@ function end(): void {
   process.exit(0)
 }
 
-let memory: MemoryWatch | undefined
-const overMemory = new Set<number>()
+const keeper = createKeeper(killGroup)
 const sandboxed = new Set<number>()
-/** The processes whose memory is watched. */
-const limited = new Map<number, number>()
 
-function limit({ id, memoryMb, prlimit }: Extract<ToSupervisor, { op: 'limit' }>): void {
+function limit({ id, limits }: Extract<ToSupervisor, { op: 'limit' }>): void {
   const pid = groups.get(id)
-  if (pid === undefined) return
-  memory ??= createMemoryWatch(prlimit)
-  const runner = sandboxed.has(id) ? innermost(pid) : pid
-  dieFirst(runner)
-  limited.set(id, runner)
-  memory.limit(runner, memoryMb, () => {
-    overMemory.add(id)
-    killGroup(pid)
-  })
+  if (pid !== undefined) keeper.limit(id, pid, sandboxed.has(id), limits)
 }
 
 function say(message: FromSupervisor, socket?: Socket): void {
@@ -68,13 +56,12 @@ function start({ id, command, args, cwd, env, ...more }: Extract<ToSupervisor, {
   const [stdout, stderr] = [child.stdout as Readable, child.stderr as Readable]
   const stdoutLines = createLineReader(stdout, (lines) => say({ event: 'output', id, lines }))
   const stderrLines = createLineReader(stderr, (lines) => say({ event: 'output', id, lines }))
-  const ended = (how: Pick<Exit, 'code' | 'signal' | 'error'>): void => {
-    const exit = { ...how, overMemory: overMemory.delete(id), lastWords: stderrLines.mostTelling() }
-    say({ event: 'ended', id, exit })
+  const ended = (how: Omit<Exit, 'lastWords'>): void => {
+    say({ event: 'ended', id, exit: { ...how, lastWords: stderrLines.mostTelling() } })
   }
 
   child.once('error', (error) => {
-    if (pid === undefined) ended({ code: null, signal: null, error: error.message })
+    if (pid === undefined) ended({ code: null, signal: null, error: error.message, over: null })
   })
   if (pid === undefined) return
   groups.set(id, pid)
@@ -82,30 +69,20 @@ function start({ id, command, args, cwd, env, ...more }: Extract<ToSupervisor, {
   dieFirst(pid)
   child.once('exit', (code, signal) => {
     groups.delete(id)
-    memory?.forget(limited.get(id) ?? pid)
-    limited.delete(id)
+    const over = keeper.ended(id)
     // What it started and left behind holds its pipes open, and has no business to live.
     killGroup(pid)
     const timer = setTimeout(() => [stdout, stderr].forEach((pipe) => pipe.destroy()), DRAIN_MS)
     void Promise.all([stdoutLines.ended, stderrLines.ended]).then(() => {
       clearTimeout(timer)
       const inner = sandboxed.delete(id) ? endOfInner(code, signal) : { code, signal }
-      ended({ ...inner, error: null })
+      ended({ ...inner, error: null, over })
     })
   })
   // A runner speaks when it is spoken to, and the broker speaks when we have let go of the socket. What is sent after
   // it waits until then.
   say({ event: 'started', id, pid }, child.stdio[3] as Socket)
   say({ event: 'handed', id })
-}
-
-/** When the machine is out of memory, a runner is missed least. */
-function dieFirst(pid: number): void {
-  try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, '500')
-  } catch {
-    // Not everywhere.
-  }
 }
 
 function killGroup(pid: number | undefined): void {

@@ -1,10 +1,12 @@
-import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
-/** Ends processes that take more memory than they may: by a limit of the kernel's where there is one, and by looking. */
+/** Ends processes that take more memory than they may, by looking. */
 export interface MemoryWatch {
-  /** From now on, beyond what the process takes now. Calls `onOver` once. */
-  limit(pid: number, memoryMb: number, onOver: () => void): void
+  /**
+   * From now on, beyond what the process takes now. Calls `onOver` once. Gives the `RLIMIT_DATA` that goes with it, in
+   * bytes; null where there is no /proc.
+   */
+  limit(pid: number, memoryMb: number, onOver: () => void): number | null
   forget(pid: number): void
 }
 
@@ -16,14 +18,18 @@ interface Watched {
 const LOOK_EVERY_MS = 100
 const MB = 1_048_576
 
-/**
- * The kernel's limit is wider than ours: it also counts what threads reserve and do not use. It is there for what grows
- * faster than we look.
- */
 const DATA_SHARE = 1.25
 const DATA_ROOM_MB = 64
 
-export function createMemoryWatch(prlimit: string | null): MemoryWatch {
+/**
+ * The kernel's limits are wider than ours: they also count what threads reserve and do not use, and what children take.
+ * They are there for what grows faster than we look.
+ */
+export function kernelBytes(memoryMb: number): number {
+  return Math.ceil((memoryMb * DATA_SHARE + DATA_ROOM_MB) * MB)
+}
+
+export function createMemoryWatch(): MemoryWatch {
   const watched = new Map<number, Watched>()
   let timer: NodeJS.Timeout | undefined
   const look = (): void => {
@@ -42,14 +48,10 @@ export function createMemoryWatch(prlimit: string | null): MemoryWatch {
   return {
     limit(pid, memoryMb, onOver) {
       const now = readMemory(pid)
-      if (!now) return
+      if (!now) return null
       watched.set(pid, { maxPages: now.pages + Math.ceil((memoryMb * MB) / now.pageBytes), onOver })
-      if (prlimit !== null) {
-        const bytes = Math.ceil(now.dataBytes + (memoryMb * DATA_SHARE + DATA_ROOM_MB) * MB)
-        // Only the soft limit: a process that is given another function may need a higher one.
-        execFile(prlimit, ['--pid', String(pid), `--data=${bytes}:`], () => undefined)
-      }
       schedule()
+      return now.dataBytes + kernelBytes(memoryMb)
     },
     forget: (pid) => void watched.delete(pid),
   }

@@ -15,8 +15,20 @@ export type ToSupervisor =
     }
   /** SIGKILL to its whole group. */
   | { readonly op: 'kill'; readonly id: number }
-  /** What it may take from now on, beyond what it takes now. */
-  | { readonly op: 'limit'; readonly id: number; readonly memoryMb: number; readonly prlimit: string | null }
+  /** What it may take from now on. */
+  | { readonly op: 'limit'; readonly id: number; readonly limits: Limits }
+
+/** What a runner may take, and by what it is held to it. */
+export interface Limits {
+  /** Beyond what it takes now; null for no limit. */
+  readonly memoryMb: number | null
+  /** Most processes that it may have started and that are still there. */
+  readonly maxProcesses: number
+  /** Path of the program that sets a limit of the kernel's on a process; null where there is none. */
+  readonly prlimit: string | null
+  /** The control group in which it gets one of its own; null where that cannot be. */
+  readonly cgroup: string | null
+}
 
 export type FromSupervisor =
   /** Comes with the socket to it. */
@@ -36,8 +48,8 @@ export interface Exit {
   readonly signal: string | null
   /** Why it never started, or that nobody watched it any more. */
   readonly error: string | null
-  /** It was ended because it took more memory than it may. */
-  readonly overMemory: boolean
+  /** Of what it took more than it may, and was ended for it; null for nothing. */
+  readonly over: 'memory' | 'processes' | null
   /** The line of its stderr that says most; null for none. */
   readonly lastWords: string | null
 }

@@ -5,15 +5,12 @@ import { constants } from 'node:os'
 const WRAPPER = 'bwrap'
 const MAX_DEPTH = 8
 
-/** The first process in a sandbox that is not there to make it; `pid` is the outermost. */
-export function innermost(pid: number): number {
-  let at = pid
-  for (let depth = 0; depth < MAX_DEPTH; depth++) {
-    const child = wraps(at)
-    if (child === null) return at
-    at = child
-  }
-  return at
+/** The processes that make a sandbox, from the outermost, `pid`; the last is the first that is not there to make it. */
+export function wrapped(pid: number): readonly number[] {
+  const found = [pid]
+  for (let child = wraps(pid); child !== null && found.length <= MAX_DEPTH; child = wraps(child))
+    found.push(child)
+  return found
 }
 
 /** Its child, if it is part of the sandbox. */

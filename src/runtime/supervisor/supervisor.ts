@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { supervisorFile } from '../own-programs.ts'
-import type { Exit, FromSupervisor, ToSupervisor } from './protocol.ts'
+import type { Exit, FromSupervisor, Limits, ToSupervisor } from './protocol.ts'
 
 /** What a runner's side in the broker is told of its process. */
 export interface Watcher {
@@ -16,7 +16,7 @@ export interface Watcher {
 /** A process that was asked for. It may not have started yet. */
 export interface Watched {
   kill(): void
-  limit(memoryMb: number, prlimit: string | null): void
+  limit(limits: Limits): void
   /** The supervisor does not do its work: all that it watches is lost, and another takes its place. */
   distrust(): void
   /** Whether our own process stays alive for it. */
@@ -46,7 +46,7 @@ const LOST: Exit = {
   code: null,
   signal: null,
   error: 'its supervisor has ended',
-  overMemory: false,
+  over: null,
   lastWords: null,
 }
 
@@ -90,7 +90,7 @@ function open(file: string): Supervisor {
       return {
         kill: () => tell({ op: 'kill', id }),
         distrust: onLost,
-        limit: (memoryMb, prlimit) => tell({ op: 'limit', id, memoryMb, prlimit }),
+        limit: (limits) => tell({ op: 'limit', id, limits }),
         hold: (held) => holds.set(id, held),
       }
     },
