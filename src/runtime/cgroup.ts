@@ -48,7 +48,7 @@ export function prepare(path: string, pid: number): Cgroups {
     for (const one of inside.filter((other) => ours.has(other))) move(join(path, OURS), one)
     try {
       const controllers = CONTROLLERS.map((name) => `+${name}`).join(' ')
-      writeFileSync(join(path, 'cgroup.subtree_control'), controllers, { flag: 'r+' })
+      writeFileSync(join(path, 'cgroup.subtree_control'), controllers)
       return { path, problem: null }
     } catch (error) {
       for (const one of procs(join(path, OURS))) move(path, one)
@@ -106,11 +106,11 @@ function removeOld(path: string): void {
 
 function procs(path: string): number[] {
   const lines = read(join(path, 'cgroup.procs')).split('\n')
-  return lines.filter((line) => line !== '').map(Number)
+  return lines.map(Number).filter((pid) => pid > 0)
 }
 
 function move(path: string, pid: number): void {
-  writeFileSync(join(path, 'cgroup.procs'), String(pid), { flag: 'r+' })
+  writeFileSync(join(path, 'cgroup.procs'), String(pid))
 }
 
 function isWritable(path: string): boolean {

@@ -1,10 +1,12 @@
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { realpath } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { promisify } from 'node:util'
+import { text } from 'node:stream/consumers'
+import type { Readable, Writable } from 'node:stream'
 import { TappetError } from '../../errors.ts'
 import { findCommand } from '../own-programs.ts'
 import { readsOf } from './packages.ts'
+import { SECCOMP_FD, seccompFilter } from './seccomp.ts'
 
 /** What a sandboxed process has beside Node, the system's libraries and a `/tmp` of its own. */
 export interface View {
@@ -25,6 +27,9 @@ const CONFINED = [
   ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session'],
   ...['--cap-drop', 'ALL'],
 ]
+
+/** The one who starts it writes the filter there. */
+const FILTERED = seccompFilter() === null ? [] : ['--seccomp', String(SECCOMP_FD)]
 
 /** What Node itself is made of. */
 const LIBRARIES = ['/usr/lib', '/usr/lib32', '/usr/lib64', '/lib', '/lib32', '/lib64', '/nix/store']
@@ -48,7 +53,8 @@ export interface Confined {
 }
 
 /**
- * The command line that starts Node in a sandbox, in an empty folder where `cwd` is.
+ * The command line that starts Node in a sandbox, in an empty folder where `cwd` is. On its descriptor `SECCOMP_FD` it must
+ * be given the filter of system calls, if there is one for this architecture.
  *
  * @throws TappetError TPT_SANDBOX_UNAVAILABLE
  */
@@ -63,7 +69,7 @@ export async function confine(view: View, cwd: string, runner: string): Promise<
 async function argumentsOf({ network, reads }: View, cwd: string): Promise<readonly string[]> {
   const files = network ? [...SYSTEM_FILES, ...NETWORK_FILES] : SYSTEM_FILES
   return [
-    ...CONFINED,
+    ...[...CONFINED, ...FILTERED],
     ...(network ? ['--share-net'] : []),
     ...(await shown(LIBRARIES)),
     ...files.flatMap((path) => ['--ro-bind-try', path, path]),
@@ -123,29 +129,43 @@ const PERMIT =
   '(sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces>0, an AppArmor profile for bwrap; ' +
   'in a container, a seccomp profile that has them)'
 
+const HELD_NOTHING = 9
+
 /** Nothing of the machine may be seen, and nothing but /tmp written. It changes nothing, if it can. */
 const PROBE = `
   const fs = require('node:fs')
   const opens = (path, flags) => { try { fs.closeSync(fs.openSync(path, flags)); return true } catch { return false } }
   const held = !fs.existsSync('/etc/passwd') && !['/x', '/dev/shm/x'].some((path) => opens(path, 'w')) &&
-    !opens('/proc/sys/kernel/core_pattern', 'r+') && opens('/tmp/x', 'w')
-  process.exit(held ? 0 : 9)`
+    !opens('/proc/sys/kernel/core_pattern', 'r+') && opens('/tmp/x', 'w') &&
+    (${FILTERED.length === 0} || /^Seccomp:\\s+2/m.test(fs.readFileSync('/proc/self/status', 'utf8')))
+  process.exit(held ? 0 : ${HELD_NOTHING})`
 
 async function tryIt(): Promise<string | null> {
   if (process.platform !== 'linux') return `a sandbox needs Linux, got ${process.platform}`
   const command = await bwrap()
   if (command === null) return `a sandbox needs bwrap on the PATH, found none: ${INSTALL}`
   const args = await argumentsOf({ network: false, reads: [] }, '/tappet')
-  try {
-    await promisify(execFile)(command, [...args, process.execPath, '-e', PROBE], { timeout: 10_000, env: {} })
-    return null
-  } catch (error) {
-    return `${command} cannot confine a process here (${why(error)}): ${PERMIT}`
-  }
+  const problem = await why(command, [...args, process.execPath, '-e', PROBE])
+  return problem === null ? null : `${command} cannot confine a process here (${problem}): ${PERMIT}`
 }
 
-function why(error: unknown): string {
-  const { code, stderr, message } = error as { code?: unknown; stderr?: string; message: string }
-  if (code === 9) return 'what it started could see or write what it must not'
-  return stderr?.trim().split('\n')[0] || message
+const TRIAL_MS = 10_000
+
+/** Why a trial has failed; null if it has not. */
+async function why(command: string, args: readonly string[]): Promise<string | null> {
+  const child = spawn(command, args, {
+    env: {},
+    stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe'],
+    timeout: TRIAL_MS,
+    killSignal: 'SIGKILL',
+  })
+  const [, , stderr, , filter] = child.stdio as unknown as [unknown, unknown, Readable, unknown, Writable]
+  filter.on('error', () => undefined).end(seccompFilter())
+  const ended = new Promise<string | null>((resolve) => {
+    child.once('error', ({ message }) => resolve(message))
+    child.once('exit', (code, signal) => resolve(code === 0 ? null : `it ended with ${signal ?? code}`))
+  })
+  const [said, how] = await Promise.all([text(stderr), ended])
+  if (child.exitCode === HELD_NOTHING) return 'what it started could see or write what it must not'
+  return how === null ? null : said.trim().split('\n')[0] || how
 }

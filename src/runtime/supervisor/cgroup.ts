@@ -63,7 +63,8 @@ function open(path: string): Cgroup {
     try {
       write(path, 'cgroup.kill', '1')
     } catch {
-      for (const pid of read(path, 'cgroup.procs').split('\n')) if (pid !== '') killProcess(Number(pid))
+      // Before Linux 5.14.
+      for (const pid of read(path, 'cgroup.procs').split('\n').map(Number)) if (pid > 0) killProcess(pid)
     }
   }
   return {
@@ -86,9 +87,9 @@ function remove(path: string, tries: number): void {
   }
 }
 
-/** The files are the kernel's: they are there or not. */
+/** The files are the kernel's: they are there or not, and some may only be written. */
 function write(path: string, name: string, value: string): void {
-  writeFileSync(join(path, name), value, { flag: 'r+' })
+  writeFileSync(join(path, name), value)
 }
 
 function read(path: string, name: string): string {

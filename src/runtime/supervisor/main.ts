@@ -5,8 +5,9 @@
  */
 import { spawn } from 'node:child_process'
 import { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { giveWay } from '../../lib/give-way.ts'
+import { seccompFilter } from '../sandbox/seccomp.ts'
 import { createLineReader } from './lines.ts'
 import { createKeeper, dieFirst } from './limits.ts'
 import { endOfInner } from './sandboxed.ts'
@@ -51,9 +52,13 @@ function say(message: FromSupervisor, socket?: Socket): void {
 }
 
 function start({ id, command, args, cwd, env, ...more }: Extract<ToSupervisor, { op: 'start' }>): void {
-  const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
+  const stdio = ['ignore', 'pipe', 'pipe', 'pipe', ...(more.sandboxed ? ['pipe' as const] : [])] as const
+  const child = spawn(command, args, { cwd, env, detached: true, stdio: [...stdio] })
   const { pid } = child
   const [stdout, stderr] = [child.stdout as Readable, child.stderr as Readable]
+  // The last is SECCOMP_FD.
+  const filter = child.stdio[4] as Writable | null | undefined
+  filter?.on('error', () => undefined).end(seccompFilter())
   const stdoutLines = createLineReader(stdout, (lines) => say({ event: 'output', id, lines }))
   const stderrLines = createLineReader(stderr, (lines) => say({ event: 'output', id, lines }))
   const ended = (how: Omit<Exit, 'lastWords'>): void => {
