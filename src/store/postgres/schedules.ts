@@ -19,6 +19,7 @@ export function createPostgresSchedules(pool: Pool): Schedules {
     async sync(declared) {
       await serve(pool, declared, 0)
       await query(pool, 'schedules-abandoned', ABANDONED, [ABANDONED_MS])
+      await query(pool, 'schedules-forget-missed', FORGET_MISSED, [MISSED_KEPT_MS])
     },
     keep: (declared) => serve(pool, declared, UNSERVED_MS),
     async fireDue(served, fire) {
@@ -56,6 +57,8 @@ const SERVE = `
      or s.served_at > now() + interval '1 min'`
 
 const ABANDONED = `delete from tappet.schedules where served_at < now() - $1 * interval '1 ms'`
+
+const FORGET_MISSED = `delete from tappet.missed_ticks where found_at < now() - $1 * interval '1 ms'`
 
 const LOOK = `
   select coalesce(bool_or(next_at <= now()), false) as due,
