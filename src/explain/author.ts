@@ -85,6 +85,7 @@ export const AUTHOR = {
       'The file threw while it was imported, or its process ended then.',
       'A package that it imports is not installed, or a variable that it reads at once is not set.',
       'The server behind a function did not open its port.',
+      'Its process took more than ten seconds to start and to import the file: what a timeout does not count.',
     ],
     remedies: ['Run the file by itself, or read the stack.', 'Name the variables that it needs in `env`.'],
     retry: 'Yes: what it lacks may be there later. Mostly it is not, before somebody corrects it.',

@@ -11,8 +11,8 @@ export type Ending =
   /** Its process did nothing more, with several calls in it: nobody knows which of them it was. */
   | { readonly kind: 'blocked'; readonly failure: Failure }
 
-/** Why we end a process with calls in it: a call did not end, nothing in it went on, or we stop. What calls are told. */
-export type Death = 'timeout' | 'blocked' | 'shutdown'
+/** Why we end a process with calls in it: it did not load, a call did not end, nothing in it went on, or we stop. */
+export type Death = 'loading' | 'timeout' | 'blocked' | 'shutdown'
 
 /** How a process was when it went. */
 export interface LastState {
@@ -33,6 +33,8 @@ export function endingOf({ file, death, booted, loading, calls }: LastState, exi
   const how = describeExit(exit)
   if (death === 'shutdown')
     return { kind: 'lost', failure: failure('TPT_SHUTDOWN', `${file}: its process was stopped`) }
+  if (death === 'loading')
+    return { kind: 'failed', failure: failure('TPT_FUNCTION_LOAD', `${file}: did not load in time`) }
   if (death === 'timeout') {
     const message = `${file}: its process was killed because another run in it did not end`
     return { kind: 'lost', failure: failure('TPT_INSTANCE_LOST', message) }

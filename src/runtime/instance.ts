@@ -33,6 +33,8 @@ export interface Instance {
 
 /** An instance that web handlers can be in. */
 export interface WebInstance extends Instance {
+  /** When the function can be called. Never, if it does not load. */
+  readonly loaded: Promise<void>
   /** Starts a call that goes on by further frames in both directions; those that come from it go to `onFrame`. */
   converse(header: object, payload: Buffer, onFrame: (frame: Frame) => void): Conversation
 }
@@ -57,6 +59,8 @@ export interface InstanceOptions {
   readonly environment: Readonly<Record<string, string>>
   readonly databaseUrl: string
   readonly maxResultBytes: number
+  /** Longest that the process may take to start and to import the bundle. Default 10 s, as on Lambda. */
+  readonly loadMs?: number
   readonly log: LogOrder
   readonly stacks: Stacks
   readonly mask: Mask
@@ -72,9 +76,12 @@ export interface Reply {
 }
 
 const END_GRACE_MS = 500
+const LOAD_MS = 10_000
+/** What has come while we did nothing is read first. */
+const LOAD_GRACE_MS = 500
 
 export function startInstance(options: InstanceOptions): WebInstance {
-  const { fn, onOutput } = options
+  const { fn, onOutput, loadMs = LOAD_MS } = options
   let booted = false
   let loading = true
   const runner = startLoading(options, { onFrame, onOutput })
@@ -86,6 +93,10 @@ export function startInstance(options: InstanceOptions): WebInstance {
   let usable = true
   const conversations = createConversations(runner)
   let death: Death | null = null
+  let onLoaded = (): void => undefined
+  const loaded = new Promise<void>((resolve) => (onLoaded = resolve))
+  const late = (): NodeJS.Timeout => setTimeout(() => loading && void kill('loading'), LOAD_GRACE_MS)
+  const loadTimer = setTimeout(late, loadMs)
   let gone: Ending | null = null
 
   function onFrame(frame: Frame): void {
@@ -100,7 +111,11 @@ export function startInstance(options: InstanceOptions): WebInstance {
   }
   function onReady(frame: Frame): void {
     loading = false
-    if (frame.header.ok === true) return probes.watch(calls.size() > 0)
+    clearTimeout(loadTimer)
+    if (frame.header.ok === true) {
+      onLoaded()
+      return probes.watch(calls.size() > 0)
+    }
     usable = false
     calls.settleAll(notLoaded(fn.file, decodeJson(frame.payload) as Failure))
     runner.kill()
@@ -112,6 +127,7 @@ export function startInstance(options: InstanceOptions): WebInstance {
   const exited = runner.exited.then((exit) => {
     gone = endingOf({ file: fn.file, death, booted, loading, calls: calls.size() }, exit)
     calls.settleAll(gone)
+    clearTimeout(loadTimer)
     probes.over()
   })
   const kill = (why: Death): Promise<void> => {
@@ -133,7 +149,7 @@ export function startInstance(options: InstanceOptions): WebInstance {
   }
 
   return {
-    ...{ exited, kill, end, log: options.log, stacks: options.stacks, mask: options.mask },
+    ...{ exited, loaded, kill, end, log: options.log, stacks: options.stacks, mask: options.mask },
     usable: () => usable && gone === null,
     lagMs: () => (loading || calls.size() === 0 ? 0 : probes.ms()),
     call,

@@ -42,6 +42,8 @@ export interface ProcessRuntimeOptions {
   readonly idleMs?: number
   /** Largest result of a handler, as JSON. Default 1 MiB, at most 15 MiB. */
   readonly maxResultBytes?: number
+  /** Longest that a process may take until its function can be called. Default 10 s. */
+  readonly loadMs?: number
 }
 
 /** Longest that a check of an event may take, the start of the process included. */
@@ -89,7 +91,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
     run: (fn, invocation, signal, onStart, onMeter) =>
       settledBy(fn, signal, () =>
         use(fn, { alone: invocation.alone, signal }, (instance) => {
-          onStart?.()
+          void instance.loaded.then(onStart)
           return attempt(instance, invocation, signal, onMeter)
         }),
       ),
@@ -169,6 +171,7 @@ function openInstance(options: ProcessRuntimeOptions, booter: Booter, fn: Loaded
     environment,
     databaseUrl: options.databaseUrl(fn),
     maxResultBytes: Math.min(maxResultBytes, MAX_RESULT_BYTES),
+    ...(options.loadMs !== undefined && { loadMs: options.loadMs }),
     stacks,
     ...maskedOutputs(fn, environment, { ...options, stacks }),
     onCall: (frame) => replyTo(frame, options.host, fn.id),

@@ -208,8 +208,8 @@ export interface WebCall {
 export interface FunctionRuntime {
   /**
    * Runs one attempt. Never rejects. When `signal` aborts, the function's own signal does; a second later it is
-   * killed. Settles with the abort's reason then. Calls `onStart` when it no longer waits for a place, and `onMeter`
-   * before it settles, if it had one.
+   * killed. Settles with the abort's reason then. Calls `onStart` when it no longer waits for a place nor for
+   * its process to load the function, and `onMeter` before it settles, if it had a place.
    */
   run(
     fn: LoadedFunction,

@@ -160,6 +160,24 @@ describe('a folder of stored files', () => {
     ])
   })
 
+  it('sweeps what nobody can go on with sooner than what somebody may', async () => {
+    const folder = await makeFolder()
+    const storage = await createDiskStorage(folder)
+    const [once, resumable, young] = [
+      await storage.create(newId('file'), { ...INFO, metadata: null }),
+      await storage.create(newId('file'), { ...INFO, metadata: { key: 'a' } }),
+      await storage.create(newId('file'), { ...INFO, metadata: null }),
+    ]
+    const anHourAgo = new Date(Date.now() - 3_600_000)
+    for (const { id } of [once, resumable])
+      for (const name of [id, `${id}.json`]) await utimes(join(folder, 'drafts', name), anHourAgo, anHourAgo)
+    assert.equal(await storage.sweep(24 * 3_600_000, 300_000), 1)
+    assert.deepEqual(
+      (await readdir(join(folder, 'drafts'))).filter((name) => !name.endsWith('.json')).toSorted(),
+      [resumable.id, young.id].toSorted(),
+    )
+  })
+
   it('says TPT_STORAGE_FULL on a full disk, and frees what it had taken', async (t) => {
     const disk = await mountTmpfs('1m')
     if (!disk) return t.skip(noTmpfs)

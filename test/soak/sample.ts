@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { lstat, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import pg from 'pg'
@@ -93,8 +93,21 @@ async function ofRedis({ redisUrl }: Cluster): Promise<Values> {
   }
 }
 
-/** Files beside those that are kept: parts of uploads, frames, bundles that nobody took away. */
+/** What came in one request that broke off is taken away within ten minutes. */
+const TAKEN_AWAY_MS = 11 * 60_000
+
+/** Files beside those that are kept, and that should have been taken away: parts of uploads. */
 async function ofFolder(folder: string): Promise<Values> {
-  const names = await readdir(join(folder, '.tappet'), { recursive: true }).catch(() => [])
-  return { 'folder: temporary files': names.filter((name) => /(^|\/)drafts\//.test(name)).length }
+  const root = join(folder, '.tappet')
+  const names = await readdir(root, { recursive: true }).catch(() => [])
+  const drafts = names.filter((name) => /(^|\/)drafts\//.test(name))
+  const ages = await Promise.all(
+    drafts.map((name) =>
+      lstat(join(root, name)).then(
+        ({ mtimeMs }) => Date.now() - mtimeMs,
+        () => 0,
+      ),
+    ),
+  )
+  return { 'folder: temporary files': ages.filter((age) => age > TAKEN_AWAY_MS).length }
 }

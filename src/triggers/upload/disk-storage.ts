@@ -51,7 +51,7 @@ export async function createDiskStorage(folder: string): Promise<Storage> {
       await rm(join(places.files, `${id}.json`), { force: true })
       await syncFolder(places.files)
     },
-    sweep: (idleMs) => sweep(places, idleMs),
+    sweep: (idleMs, onceMs = idleMs) => sweep(places, { idleMs, onceMs }),
   }
 }
 
@@ -85,21 +85,29 @@ async function listDrafts(places: Places, most: number): Promise<readonly Draft[
   return found
 }
 
-async function sweep(places: Places, idleMs: number): Promise<number> {
+interface Limits {
+  readonly idleMs: number
+  readonly onceMs: number
+}
+
+async function sweep(places: Places, limits: Limits): Promise<number> {
   const ids = new Set<string>()
   for (const name of await readdir(places.drafts)) {
     const [id = ''] = name.split('.', 1)
     if (isObjectId(id)) ids.add(id)
   }
   let removed = 0
-  for (const id of ids) if (await sweepOne(places, id, idleMs)) removed++
+  for (const id of ids) if (await sweepOne(places, id, limits)) removed++
   return removed
 }
 
 /** A draft whose object is complete is what a crash left between the last two steps of a commit. */
-async function sweepOne({ drafts, files }: Places, id: string, idleMs: number): Promise<boolean> {
+async function sweepOne(places: Places, id: string, { idleMs, onceMs }: Limits): Promise<boolean> {
+  const { drafts, files } = places
   const complete = await isThere(join(files, id))
-  if (!complete && (await idleSinceMs(drafts, id)) < idleMs) return false
+  const idle = await idleSinceMs(drafts, id)
+  if (!complete && idle < onceMs) return false
+  if (!complete && idle < idleMs && (await readInfo(places, id))?.info.metadata !== null) return false
   for (const suffix of ['', '.json', '.commit']) await rm(join(drafts, id + suffix), { force: true })
   if (!complete) await rm(join(files, `${id}.json`), { force: true })
   return true

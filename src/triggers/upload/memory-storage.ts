@@ -78,8 +78,11 @@ export function createMemoryStorage(now: () => Date = () => new Date()): Storage
     async remove(id) {
       objects.delete(id)
     },
-    async sweep(idleMs) {
-      const idle = [...drafts].filter(([, { touchedAt }]) => now().getTime() - touchedAt.getTime() >= idleMs)
+    async sweep(idleMs, onceMs = idleMs) {
+      const idle = [...drafts].filter(
+        ([, { touchedAt, info }]) =>
+          now().getTime() - touchedAt.getTime() >= (info.metadata === null ? onceMs : idleMs),
+      )
       for (const [id] of idle) drafts.delete(id)
       return idle.length
     },

@@ -6,7 +6,9 @@ import type { Storage, StoredObject } from './storage.ts'
 import { DRAFT_IDLE_MS } from './tus-store.ts'
 
 const EVERY_MS = 2_000
-const SWEEP_EVERY_MS = 3_600_000
+const SWEEP_EVERY_MS = 300_000
+/** No sender may keep a request waiting for so long: whoever brought it is gone. */
+const ONCE_IDLE_MS = 300_000
 /** An upload that came just now is about to be announced by the request that brought it, here or elsewhere. */
 const GRACE_MS = 10_000
 const BATCH = 500
@@ -37,7 +39,7 @@ export function startRecovery(deps: RecoveryDeps): Recovery {
 
   const round = async (signal: AbortSignal): Promise<void> => {
     if (performance.now() >= sweepAt) {
-      const removed = await storage.sweep(DRAFT_IDLE_MS)
+      const removed = await storage.sweep(DRAFT_IDLE_MS, ONCE_IDLE_MS)
       if (removed > 0) logger.info({ removed }, 'unfinished uploads were removed')
       sweepAt = performance.now() + SWEEP_EVERY_MS
     }

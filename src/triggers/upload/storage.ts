@@ -69,8 +69,11 @@ export interface Storage {
   ids(): AsyncIterable<string>
   /** Removes an object for good. Nothing happens if there is none. */
   remove(id: string): Promise<void>
-  /** Removes drafts to which nothing was added for so long, and what a crash left of them. Answers how many. */
-  sweep(idleMs: number): Promise<number>
+  /**
+   * Removes drafts to which nothing was added for so long, and what a crash left of them. Those without metadata, which came
+   * in one request and which nobody can go on with, after `onceMs`; default the same. Answers how many.
+   */
+  sweep(idleMs: number, onceMs?: number): Promise<number>
 }
 
 export interface ByteRange {
