@@ -54,31 +54,28 @@ export async function openFunctions({
   const cgroup = divideCgroup(logger)
   const describe = createDescriber({ root, environment: pick(ALWAYS) })
   const environment = (fn: LoadedFunction) => pick([...ALWAYS, ...fn.env, ...fn.secrets])
-  const serves = config.roles.includes('worker')
-  const checkVariables = createVariablesCheck({ root, baseEnvironment: pick(ALWAYS), environment })
-  const shared = {
-    ...{ host, onLog, logger, concurrency: config.concurrency },
-    environment,
-    provision: serves,
-  }
+  const [works, answers] = [config.roles.includes('worker'), config.roles.includes('http')]
+  /** Requests are answered where they come in. */
+  const runsHere = ({ web }: LoadedFunction): boolean => (web ? answers : works)
+  const shown = { root, baseEnvironment: pick(ALWAYS), environment }
+  const checkVariables = createVariablesCheck({ ...shown, isNeeded: (fn) => works || runsHere(fn) })
+  const shared = { host, onLog, logger, environment, concurrency: config.concurrency }
   const node = createProcessRuntime({
-    ...shared,
-    root,
+    ...{ ...shared, root, provision: runsHere },
     baseEnvironment: pick(ALWAYS),
     databaseUrl: (fn) => (fn.database === null ? databaseUrl : (variable(fn.database) ?? '')),
     cgroup,
     sandboxesOnly: config.isolation === 'sandbox',
     spares: Math.min(MAX_SPARES, availableParallelism()),
   })
-  const ndjson = createNdjsonRuntime(shared)
+  const ndjson = createNdjsonRuntime({ ...shared, provision: works })
   const runtime = createRuntimeByLanguage({ node, ndjson, script: ndjson, lambda: ndjson, http: ndjson })
   const load = async (): Promise<Catalog> => {
     const found = joinCatalogs(
       await loadCatalog({ root, buildDir: `${stateFolder}/build`, describe, isolation: config.isolation }),
       await loadNdjsonCatalog({ root, path: variable('PATH') ?? '', isolation: config.isolation }),
     )
-    // Others need none of a function's variables.
-    return serves ? checkVariables(found) : found
+    return checkVariables(found)
   }
   let catalog = await load()
   let byId = index(catalog)

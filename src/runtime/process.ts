@@ -34,8 +34,8 @@ export interface ProcessRuntimeOptions {
   readonly cgroup?: string | null
   /** Whether no process is started outside of a sandbox. Default false. */
   readonly sandboxesOnly?: boolean
-  /** Whether functions that ask for processes that are kept ready get them. Default true. */
-  readonly provision?: boolean
+  /** Whether a function that asks for processes that are kept ready gets them. Default: each does. */
+  readonly provision?: (fn: LoadedFunction) => boolean
   /** Calls of one function at once that need not wait for a place. */
   readonly concurrency?: number
   /** A process without a call ends after this long. Default 60 s. */
@@ -61,7 +61,7 @@ const DEFAULT_IDLE_MS = 60_000
  * to its process (a loop, a leak, an exit) hurts the calls beside it at most, and those are told that it was not them.
  */
 export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRuntime {
-  const { spares = 0, provision = true, baseEnvironment = {}, sandboxesOnly = false, cgroup = null } = options
+  const { spares = 0, provision = always, baseEnvironment = {}, sandboxesOnly = false, cgroup = null } = options
   const booter = createBooter({ ...options, spares, baseEnvironment, sandboxesOnly, cgroup })
   const pools = new Map<string, Pool<WebInstance>>()
   let wanted: ReadonlySet<string> | null = null
@@ -119,7 +119,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRu
         pool.drain(!wanted.has(name))
         if (!wanted.has(name) && pool.isEmpty()) pools.delete(name)
       }
-      if (!closing) for (const fn of functions) if (provision && fn.provisioned > 0) poolOf(fn)
+      if (!closing) for (const fn of functions) if (provision(fn) && fn.provisioned > 0) poolOf(fn)
     },
     close: () =>
       (closing ??= Promise.all([booter.close(), ...[...pools.values()].map((pool) => pool.close())]).then(
@@ -143,6 +143,8 @@ async function settledBy(
   }
 }
 
+const always = (): boolean => true
+
 type Wish = Parameters<Pool['use']>[0]
 
 function nameOf({ id, version }: LoadedFunction): string {
@@ -150,13 +152,13 @@ function nameOf({ id, version }: LoadedFunction): string {
 }
 
 function openPool(options: ProcessRuntimeOptions, booter: Booter, fn: LoadedFunction): Pool<WebInstance> {
-  const { concurrency = 0, idleMs = DEFAULT_IDLE_MS, provision = true } = options
+  const { concurrency = 0, idleMs = DEFAULT_IDLE_MS, provision = always } = options
   const { instanceConcurrency: callsPerInstance, maxInstances, provisioned } = fn
   const usual = Math.max(DEFAULT_INSTANCES, provisioned, Math.ceil(concurrency / callsPerInstance))
   return createPool({
     start: () => openInstance(options, booter, fn),
     ...{ callsPerInstance, idleMs },
-    minInstances: provision ? provisioned : 0,
+    minInstances: provision(fn) ? provisioned : 0,
     maxInstances: maxInstances ?? usual,
   })
 }

@@ -12,6 +12,8 @@ export interface VariablesCheckOptions {
   readonly root: string
   readonly baseEnvironment: Readonly<Record<string, string>>
   readonly environment: (fn: LoadedFunction) => Readonly<Record<string, string>>
+  /** Whether it runs in this process; others need none of its variables. Default: each does. */
+  readonly isNeeded?: (fn: LoadedFunction) => boolean
 }
 
 /** Longest that one check may take. A schema that does not end is found out by the first run. */
@@ -23,6 +25,7 @@ const AT_ONCE = 4
  * asked in a process of the function's own: it is user code, and nobody else may see the variables.
  */
 export function createVariablesCheck(options: VariablesCheckOptions): (catalog: Catalog) => Promise<Catalog> {
+  const { isNeeded = () => true } = options
   // Neither a bundle nor our environment ever changes.
   const known = new Map<string, CatalogProblem | null>()
   const look = async (fn: LoadedFunction): Promise<CatalogProblem | null> => {
@@ -32,7 +35,7 @@ export function createVariablesCheck(options: VariablesCheckOptions): (catalog: 
     return found
   }
   return async (catalog) => {
-    const waiting = [...catalog.functions]
+    const waiting = catalog.functions.filter(isNeeded)
     const found = new Map<LoadedFunction, CatalogProblem>()
     const work = async (): Promise<void> => {
       for (let fn = waiting.shift(); fn; fn = waiting.shift()) {

@@ -58,7 +58,7 @@ describe('the documents', () => {
     const texts = await Promise.all((await documents()).map((name) => readFile(join(ROOT, name), 'utf8')))
     const functions = texts
       .flatMap((text) => blocks(text, 'ts'))
-      .filter((code) => code.includes('export default defineFunction'))
+      .filter((code) => code.includes('export default '))
     await mkdir(join(folder, 'functions'))
     await Promise.all(functions.map((code, i) => writeFile(join(folder, 'functions', `block${i}.ts`), code)))
     const describe = createDescriber({ root: folder, environment: { PATH: process.env.PATH ?? '' } })
