@@ -158,6 +158,15 @@ describe('the processes of web handlers', () => {
     assert.equal((await server.runOf(response)).failure?.message, 'outside')
   })
 
+  for (const what of ['end', 'head', 'answer', 'body', 'credit', 'flood'])
+    test(`are not believed what they must not say: ${what}`, async () => {
+      const response = await call(`/forge/${what}`)
+      if (what === 'flood') return assert.rejects(response.text())
+      assert.equal(response.status >= 500, true, String(response.status))
+      assert.doesNotMatch(await response.text(), /not this|no head/)
+      assert.equal((await call('/echo', { method: 'POST', body: 'x' })).status, 200)
+    })
+
   test('have no more places than they may, and callers wait for one so long', async () => {
     const first = new AbortController()
     const held = call('/crowded', { signal: first.signal }).catch(() => undefined)

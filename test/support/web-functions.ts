@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
+import { writeSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { defineWebHandler, FatalError, http, signature } from '../../src/index.ts'
+import { encodeFrame, FRAME } from '../../src/runtime/frames.ts'
 
 /** Web handlers for the tests of what carries their requests. */
 
@@ -217,3 +219,35 @@ export const unread = defineWebHandler(
   { on: http.post('/unread') },
   () => new Response('no, thanks', { status: 413 }),
 )
+
+const FRAMES: Readonly<Record<string, readonly [type: number, header: object, payload: Buffer]>> = {
+  end: [FRAME.responseEnd, { ok: true }, Buffer.alloc(0)],
+  head: [FRAME.head, { status: 200 }, Buffer.from('{}')],
+  answer: [FRAME.answer, { ok: true }, Buffer.from('{}')],
+  body: [FRAME.responseChunk, {}, Buffer.from('no head before')],
+  flood: [FRAME.responseChunk, {}, Buffer.alloc(1_000_000)],
+  credit: [FRAME.requestCredit, { bytes: -1 }, Buffer.alloc(0)],
+}
+
+/** Speaks to the broker itself, for whichever call it may be. */
+export const forge = defineWebHandler(
+  { on: http.any('/forge/:what') },
+  (_request, _env, { params, signal }) => {
+    const [type, header, payload] = FRAMES[params.what] ?? [0, {}, Buffer.alloc(0)]
+    for (let id = 1; id < 20; id++) {
+      if (params.what === 'flood') writeWhole(encodeFrame(FRAME.head, id, { status: 200 }, Buffer.from('[]')))
+      writeWhole(encodeFrame(type, id, header, payload))
+    }
+    return wait(60_000, new Response('not this'), { signal })
+  },
+)
+
+function writeWhole(bytes: Buffer): void {
+  for (let sent = 0; sent < bytes.length;) {
+    try {
+      sent += writeSync(3, bytes, sent)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+  }
+}

@@ -1,12 +1,12 @@
-import { type Failure, TappetError, toFailure } from '../../errors.ts'
+import { toFailure } from '../../errors.ts'
 import { endOf, settle } from '../attempt.ts'
-import { decodeJson, encodeJson, FRAME, type Frame } from '../frames.ts'
+import { encodeJson, FRAME, type Frame } from '../frames.ts'
 import type { Conversation, WebInstance } from '../instance.ts'
 import { meterOf } from '../meter.ts'
-import type { Meter, Settled, WebCall } from '../runtime.ts'
+import type { Meter, ReadBody, Settled, WebCall } from '../runtime.ts'
 import type { ServeHeader, ServePayload } from '../runner/web-streams.ts'
-import { createInflow, createOutflow, type Inflow, type Outflow } from './flow.ts'
-import { readHead } from './head.ts'
+import { openDownload } from './download.ts'
+import { createOutflow, type Outflow } from './flow.ts'
 
 /**
  * Lets the web handler in an instance answer a request. Both bodies go over the instance's socket as they are read at their
@@ -19,51 +19,36 @@ export async function serveIn(
   onMeter?: (meter: Meter) => void,
 ): Promise<Settled> {
   const startedAt = performance.now()
-  const exchange = openExchange(instance, call)
-  const { talk, sent } = exchange
+  const { talk, bytes, over } = openExchange(instance, call)
   const ending = await endOf(talk, instance, signal)
   const durationMs = performance.now() - startedAt
-  const meter = meterOf(ending, { durationMs, cold: talk.cold, bytesIn: sent.request })
-  onMeter?.({ ...meter, bytesOut: sent.response })
+  const { bytesIn, bytesOut } = bytes()
+  onMeter?.({ ...meterOf(ending, { durationMs, cold: talk.cold, bytesIn }), bytesOut })
   const settled = await settle(ending, instance, signal)
-  exchange.over(settled)
+  over(settled)
   return settled
 }
 
 interface Exchange {
   readonly talk: Conversation
-  /** Bytes of both bodies so far. */
-  readonly sent: { request: number; response: number }
-  /** The call has ended: what has not come of the response will not come. */
+  /** Of both bodies so far. */
+  bytes(): Pick<Meter, 'bytesIn' | 'bytesOut'>
+  /** The call has ended. */
   over(settled: Settled): void
 }
 
 function openExchange(instance: WebInstance, { request, response, runId, trace }: WebCall): Exchange {
   const { method, url, headers, params, body, gone } = request
-  const sent = { request: 0, response: 0 }
+  let bytesIn = 0
   const upload = createOutflow((piece) => {
-    sent.request += piece.length
+    bytesIn += piece.length
     talk.send(FRAME.requestChunk, {}, piece)
   })
-  const download = createInflow((bytes) => talk.send(FRAME.responseCredit, { bytes }))
-  let ended = false
-  const end = (failure: Failure | null): void => {
-    ended = true
-    download.end(failure)
-  }
-  const listen = (frame: Frame): void => {
-    if (frame.type === FRAME.head) tellHead(frame)
-    else if (frame.type === FRAME.responseChunk) {
-      sent.response += frame.payload.length
-      download.push(frame.payload)
-    } else if (frame.type === FRAME.responseEnd) end(readEnd(frame, instance))
-    else if (frame.type === FRAME.requestCredit) readCredit(frame, upload)
-  }
-  const tellHead = (frame: Frame): void => {
-    const head = readHead(frame)
-    if (head) response.head(head.status, head.headers)
-    else end(toFailure(new TappetError('TPT_RESULT_INVALID', 'the function returned a malformed response')))
-  }
+  const download = openDownload(response, instance.mask, (bytes) =>
+    talk.send(FRAME.responseCredit, { bytes }),
+  )
+  const listen = (frame: Frame): void =>
+    frame.type === FRAME.requestCredit ? readCredit(frame, upload) : download.take(frame)
   const header: ServeHeader = {
     ...{ runId, attempt: 1, maxAttempts: 1, trace },
     ...{ method, url, hasBody: body !== null },
@@ -76,25 +61,19 @@ function openExchange(instance: WebInstance, { request, response, runId, trace }
   }
   if (gone.aborted) onGone()
   else gone.addEventListener('abort', onGone, { once: true })
-  if (body) void passUp(body, upload, talk)
-  void passDown(download, response)
+  if (body) void passOn(body, upload, talk)
   return {
-    ...{ talk, sent },
+    talk,
+    bytes: () => ({ bytesIn, bytesOut: download.bytes() }),
     over(settled) {
       gone.removeEventListener('abort', onGone)
       upload.stop()
-      // At once: who reads slowly must not hold up a response that breaks off.
-      if (!ended) response.fail(settled.ok ? noResponse() : settled.failure)
-      download.end(null)
+      download.over(settled)
     },
   }
 }
 
-async function passUp(
-  body: NonNullable<WebCall['request']['body']>,
-  upload: Outflow,
-  talk: Conversation,
-): Promise<void> {
+async function passOn(body: ReadBody, upload: Outflow, talk: Conversation): Promise<void> {
   try {
     await body(upload.send)
     talk.send(FRAME.requestEnd, { ok: true })
@@ -103,29 +82,11 @@ async function passUp(
   }
 }
 
-async function passDown(download: Inflow, response: WebCall['response']): Promise<void> {
-  try {
-    for (let piece = await download.next(); piece !== null; piece = await download.next())
-      await response.write(piece)
-    response.end()
-  } catch (error) {
-    response.fail(toFailure(error))
-  }
-}
-
-/** Null for a response that is whole. */
-function readEnd({ header, payload }: Frame, { mask }: WebInstance): Failure | null {
-  return header.ok === true ? null : mask.json(decodeJson(payload) as Failure)
-}
-
+/** @throws RangeError for what is none. Not to be trusted: user code has been running where it comes from. */
 function readCredit({ header }: Frame, upload: Outflow): void {
   const { bytes, stop } = header
   if (typeof bytes !== 'number' || !Number.isSafeInteger(bytes) || bytes < 0)
     throw new RangeError(`a credit must be a number of bytes, got ${String(bytes)}`)
   if (stop === true) upload.stop()
   else upload.credit(bytes)
-}
-
-function noResponse(): Failure {
-  return toFailure(new TappetError('TPT_RESULT_INVALID', 'the function ended without a response'))
 }
