@@ -43,7 +43,7 @@ const SHAPES: Readonly<Record<string, MakeShape>> = {
     type: 'http.request',
     data: data ?? null,
     request: {
-      method,
+      method: method === 'ANY' ? (data === undefined ? 'GET' : 'POST') : method,
       path,
       params: {},
       query: {},

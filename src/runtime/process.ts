@@ -61,7 +61,13 @@ const DEFAULT_IDLE_MS = 60_000
  * to its process (a loop, a leak, an exit) hurts the calls beside it at most, and those are told that it was not them.
  */
 export function createProcessRuntime(options: ProcessRuntimeOptions): FunctionRuntime {
-  const { spares = 0, provision = always, baseEnvironment = {}, sandboxesOnly = false, cgroup = null } = options
+  const {
+    spares = 0,
+    provision = always,
+    baseEnvironment = {},
+    sandboxesOnly = false,
+    cgroup = null,
+  } = options
   const booter = createBooter({ ...options, spares, baseEnvironment, sandboxesOnly, cgroup })
   const pools = new Map<string, Pool<WebInstance>>()
   let wanted: ReadonlySet<string> | null = null

@@ -41,10 +41,11 @@ export function createRecords({ store, logger, workerId, beAlive }: RecordsDeps)
   let lost = 0
 
   const write = async (record: WebRecord): Promise<void> => {
+    const writeDown = createWriter(record, store, workerId)
     for (let told = false; ; told = true) {
       try {
         await beAlive()
-        return await writeDown(record, store, workerId)
+        return await writeDown()
       } catch (error) {
         const fields = { run: record.served.runId, error: explain(error) }
         const mayHelp = error instanceof TappetError && error.code === 'TPT_UNAVAILABLE'
@@ -72,19 +73,25 @@ export function createRecords({ store, logger, workerId, beAlive }: RecordsDeps)
   }
 }
 
-/** Accepted as started, and finished at once. What comes between, a pause or a sweep, finds a run that nobody will run. */
-async function writeDown(record: WebRecord, store: Store, workerId: string): Promise<void> {
+/**
+ * Accepted as started, and finished at once; again from where it broke off. A run that was paused or put back between is
+ * cancelled: nobody is to run it.
+ */
+function createWriter(record: WebRecord, store: Store, workerId: string): () => Promise<void> {
   const { fn, outcome, durationMs, meter, served } = record
-  const { runId } = served
-  const { claims } = await store.accept(toEvent(record, workerId))
-  const claim = claims[0] ?? (await store.claim({ runId, functionId: fn.id, lease: 0 }, workerId))
-  const ended =
-    claim !== null &&
-    (await finish(store, {
-      ...{ runId, functionId: fn.id, lease: claim.lease, attempt: claim.attempt, order: claim.order },
+  const event = toEvent(record, workerId)
+  let accepted = false
+  return async () => {
+    if (!accepted) await store.accept(event)
+    accepted = true
+    // As it was made: here, or by a call before whose answer was lost.
+    const ended = await finish(store, {
+      ...{ runId: served.runId, functionId: fn.id, lease: 1, attempt: 1, order: null },
       ...{ outcome, version: fn.version, durationMs, meter },
-    }))
-  if (!ended) await store.cancel(runId)
+    })
+    // Of one that is over already, because the answer to the call before was lost, nothing is changed.
+    if (!ended) await store.cancel(served.runId)
+  }
 }
 
 function toEvent({ fn, served: { runId, subscription, event } }: WebRecord, worker: string): NewEvent {

@@ -80,60 +80,80 @@ interface AnswerDeps extends WebRequestsDeps {
 }
 
 async function answer(fn: LoadedFunction, served: Served, deps: AnswerDeps): Promise<void> {
-  const { records } = deps
-  const run = await runWithDeadline(fn, served, deps)
-  const { settled } = run
+  const { settled, durationMs, meter } = await run(fn, served, deps)
   if (!settled.ok) served.response.fail(settled.failure)
-  // Nothing of the function has run.
-  if (!run.started) return
-  records.add({ fn, served, outcome: outcomeOf(settled), durationMs: run.durationMs, meter: run.meter })
+  // Without a place, nothing of the function has run.
+  if (durationMs === null) return
+  deps.records.add({ fn, served, outcome: outcomeOf(settled), durationMs, meter })
 }
 
 interface Ran {
   readonly settled: Settled
-  readonly started: boolean
-  readonly durationMs: number
+  /** Since it had a place, in ms; null when it never had one. */
+  readonly durationMs: number | null
   readonly meter: Metered | null
 }
 
-/** As for other functions, the wait for a place does not count; but here somebody waits with it. */
-async function runWithDeadline(
+async function run(
   fn: LoadedFunction,
   { runId, event, request, response }: Served,
   { runtime, tracing = NO_TRACING, placeMs = PLACE_MS, stopping }: AnswerDeps,
 ): Promise<Ran> {
-  const deadline = new AbortController()
+  const deadline = openDeadline(fn, { gone: request.gone, placeMs, stopping })
   let meter: Metered | null = null
-  let startedAt: number | null = null
-  const end = (error: TappetError): void => deadline.abort(error)
-  let timer = setTimeout(() => end(noPlace(fn, placeMs)), placeMs)
-  const leave = (): void => end(new TappetError('TPT_REQUEST_INVALID', 'the caller has gone'))
-  request.gone.addEventListener('abort', leave, { once: true })
-  const onStart = (): void => {
-    startedAt = performance.now()
-    clearTimeout(timer)
-    request.gone.removeEventListener('abort', leave)
-    timer = setTimeout(() => end(tooLate(fn)), fn.timeoutMs)
-  }
   const onMeter = (taken: Meter): void => {
     meter = { ...taken, memoryMb: fn.memoryMb }
   }
-  const signal = AbortSignal.any([deadline.signal, stopping])
   let settled: Settled
   try {
     settled = await tracing.run({ functionId: fn.id, runId, attempt: 1, event }, (trace) => {
       const call: WebCall = { runId, trace, request, response }
-      return runtime.serve(fn, call, signal, onStart, onMeter)
+      return runtime.serve(fn, call, deadline.signal, deadline.onStart, onMeter)
     })
   } catch (error) {
     // The port says that it never rejects: a bug of ours.
     settled = { ok: false, lost: true, failure: toFailure(error) }
-  } finally {
-    clearTimeout(timer)
-    request.gone.removeEventListener('abort', leave)
   }
-  const started = startedAt !== null
-  return { settled, meter, started, durationMs: performance.now() - (startedAt ?? performance.now()) }
+  return { settled, meter, durationMs: deadline.close() }
+}
+
+interface Deadline {
+  readonly signal: AbortSignal
+  /** There is a place: from now on the function's own time counts. */
+  onStart(): void
+  /** How long it is since then, in ms; null when there never was one. */
+  close(): number | null
+}
+
+/** As for other functions, the wait for a place does not count; but it has an end, because somebody waits with it. */
+function openDeadline(
+  fn: LoadedFunction,
+  { gone, placeMs, stopping }: { gone: AbortSignal; placeMs: number; stopping: AbortSignal },
+): Deadline {
+  const controller = new AbortController()
+  let startedMs: number | null = null
+  let timer = setTimeout(() => controller.abort(noPlace(fn, placeMs)), placeMs)
+  const leave = (): void => controller.abort(new TappetError('TPT_REQUEST_INVALID', 'the caller has gone'))
+  const stop = (): void => controller.abort(stopping.reason)
+  gone.addEventListener('abort', leave, { once: true })
+  stopping.addEventListener('abort', stop, { once: true })
+  if (stopping.aborted) stop()
+  if (gone.aborted) leave()
+  return {
+    signal: controller.signal,
+    onStart() {
+      startedMs = performance.now()
+      clearTimeout(timer)
+      gone.removeEventListener('abort', leave)
+      timer = setTimeout(() => controller.abort(tooLate(fn)), fn.timeoutMs)
+    },
+    close() {
+      clearTimeout(timer)
+      gone.removeEventListener('abort', leave)
+      stopping.removeEventListener('abort', stop)
+      return startedMs === null ? null : performance.now() - startedMs
+    },
+  }
 }
 
 /** Whatever went wrong: nobody asks again but the caller. */

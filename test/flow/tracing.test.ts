@@ -36,6 +36,8 @@ export default defineFunction({ on: http.post('/enter', { wait: '10s' }) }, asyn
 const NEXT = `import { defineFunction, queue } from 'tappet'
 export default defineFunction({ on: queue('next') }, (event, ctx) => ({ event: event.traceparent, ctx: ctx.traceparent }))
 `
+const PAGE = `export default (request, env, ctx) => Response.json({ ctx: ctx.traceparent, sent: request.headers.get('traceparent') })
+`
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 const CALLER = '00f067aa0ba902b7'
 const traceparent = `00-${TRACE_ID}-${CALLER}-01`
@@ -53,7 +55,8 @@ describe('a trace through whole processes', () => {
 
   before(async () => {
     database = await testDatabase()
-    project = await makeProject({ 'functions/enter.ts': ENTER, 'functions/next.ts': NEXT, 'otel.mjs': SDK })
+    const files = { 'functions/enter.ts': ENTER, 'functions/next.ts': NEXT, 'functions/page.ts': PAGE }
+    project = await makeProject({ ...files, 'otel.mjs': SDK })
   })
   after(async () => {
     await project?.remove()
@@ -113,6 +116,26 @@ describe('a trace through whole processes', () => {
       )
     })
   }
+
+  it('leads from the caller of a web handler to its run', async () => {
+    const file = join(project.folder, 'spans-web.jsonl')
+    const environment = {
+      DATABASE_URL: database.url,
+      TAPPET_OTEL: './otel.mjs',
+      SPAN_DELAY: '50',
+      SPANS: file,
+    }
+    const app = await project.start(environment)
+    const response = await fetch(`${app.url}/fn/page`, { headers: { traceparent } })
+    const { ctx, sent } = (await response.json()) as { readonly ctx: string; readonly sent: string }
+    assert.equal(sent, traceparent)
+    await eventually(async () => (await chain(file)).length === 1, 'one span')
+    assert.deepEqual(await chain(file), ['run page'])
+    const [, traceId, spanId] = ctx.split('-')
+    assert.equal(traceId, TRACE_ID)
+    assert.notEqual(spanId, CALLER)
+    await app.stop()
+  })
 
   it('is handed on as it came when nobody brings an SDK', async () => {
     assert.deepEqual(await run({}), { enter: traceparent, next: { event: traceparent, ctx: traceparent } })

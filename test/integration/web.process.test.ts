@@ -158,6 +158,19 @@ describe('the processes of web handlers', () => {
     assert.equal((await server.runOf(response)).failure?.message, 'outside')
   })
 
+  test('outlive a response that nobody reads', async () => {
+    const pid = await (await call('/slow/pid')).text()
+    const outgoing = httpRequest(`${server.url}/slow/flood`, { agent: false }).end()
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage]
+    const { failure } = await eventually(
+      async () => (await server.store.runs({ state: 'dead', functionId: 'slow' }))[0],
+      'it has timed out',
+    )
+    assert.equal(failure?.code, 'TPT_TIMEOUT')
+    assert.equal(await (await call('/slow/pid')).text(), pid)
+    await assert.rejects(response.toArray())
+  })
+
   for (const what of ['end', 'head', 'answer', 'body', 'credit', 'flood'])
     test(`are not believed what they must not say: ${what}`, async () => {
       const response = await call(`/forge/${what}`)

@@ -156,6 +156,8 @@ export const slow = defineWebHandler(
   async (request, _env, { params: { how }, log, signal, waitUntil }) => {
     signal.addEventListener('abort', () => log.info(`aborted: ${(signal.reason as Error).message}`))
     if (how === 'response') await wait(60_000, null, { signal: request.signal })
+    if (how === 'pid') return new Response(String(process.pid))
+    if (how === 'flood') return new Response(megabytes(1_000))
     if (how === 'later') waitUntil(wait(60_000, null, { signal }))
     return new Response(
       how === 'body' ? new ReadableStream({ start: (to) => to.enqueue(new Uint8Array(10)) }) : 'ok',

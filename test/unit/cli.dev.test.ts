@@ -95,7 +95,8 @@ describe('lines to try', () => {
     )
     assert.match(curl, /"id":"[\da-f-]{36}","email":"a@b.co","total":42/)
     assert.equal(send, `npx tappet send greetings -d '{"text":"it'\\''s"}'`)
-    assert.deepEqual(await lines(http.get('/a')), ['curl http://127.0.0.1:4400/a'])
+    for (const trigger of [http.get('/a'), http.any('/a')])
+      assert.deepEqual(await lines(trigger), ['curl http://127.0.0.1:4400/a'])
     assert.deepEqual(await lines(http.put('/a')), [
       `curl -X PUT -d '{}' -H content-type:application/json http://127.0.0.1:4400/a`,
     ])

@@ -50,7 +50,7 @@ function curlLine(
 ): string | null {
   if (verify !== null || schemas.includes('request.query')) return null
   const target = shellQuote(url + path.replaceAll(/:\w+/g, '1').replaceAll('*', 'x'))
-  if (method === 'GET') return `curl ${target}`
+  if (method === 'GET' || method === 'ANY') return `curl ${target}`
   const body = sampleBody(schemas, samples)
   if (body === null) return null
   const verb = method === 'POST' ? '' : `-X ${method} `

@@ -42,12 +42,10 @@ export function asDefinition({ fetch, config }: WebModule): FunctionDefinition {
 const BY_DEFAULT = Array.from({ length: 2 }, () => ({ kind: 'http', label: '', schemas: {} }))
 
 function requestOf({ data, ...event }: Envelope, signal: AbortSignal): Request {
-  const { method = 'ANY', path = '/' } = (event as Partial<HttpEvent>).request ?? {}
-  const withBody = data !== null && data !== undefined
-  const actual = (method as string) === 'ANY' ? (withBody ? 'POST' : 'GET') : method
-  const hasBody = withBody && actual !== 'GET'
+  const { method = 'POST', path = '/' } = (event as Partial<HttpEvent>).request ?? {}
+  const hasBody = data !== null && data !== undefined && method !== 'GET'
   return new Request(`http://localhost${path.replace(/\*$/, '')}`, {
-    ...{ method: actual, signal },
+    ...{ method, signal },
     ...(hasBody && { body: JSON.stringify(data), headers: { 'content-type': 'application/json' } }),
   })
 }

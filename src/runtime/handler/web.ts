@@ -14,6 +14,8 @@ export interface ResponseSink {
   head(status: number, headers: HeaderList): void
   /** Resolves when there is room for more: true, or false when nobody wants more. */
   send(bytes: Uint8Array): Promise<boolean>
+  /** Nobody wants more: `send` waits no longer. */
+  stop(): void
   /** It is whole, or there will be no more of it. */
   end(failure: Failure | null): void
 }
@@ -76,36 +78,36 @@ async function respond({ fetch, head, body, gone, sink }: ServeOptions, ctx: Web
 /** Reads the body as fast as it is wanted, and lets go of it when nobody wants it any more. */
 async function passOn(body: ReadableStream<unknown>, sink: ResponseSink, signal: AbortSignal): Promise<void> {
   const reader = body.getReader()
-  const letGo = (): void => void reader.cancel(signal.reason).catch(() => undefined)
-  if (signal.aborted) return letGo()
+  const letGo = (): void => {
+    // Who reads slowly may never make room again.
+    sink.stop()
+    reader.cancel(signal.reason).catch(() => undefined)
+  }
+  // Not a race for each piece: what it has lost would be kept until the signal is gone.
   signal.addEventListener('abort', letGo, { once: true })
+  if (signal.aborted) letGo()
   try {
     for (;;) {
       const { done, value } = await reader.read()
       if (done) return
-      if (!(value instanceof Uint8Array)) throw invalid(`with a body of bytes, got one of ${nameOf(value)}`)
-      if (!(await sink.send(value))) return letGo()
+      if (!(value instanceof Uint8Array)) throw invalid(` with a body of bytes, got one of ${nameOf(value)}`)
+      if (!(await sink.send(value))) return
     }
-  } catch (error) {
-    letGo()
-    throw error
   } finally {
     signal.removeEventListener('abort', letGo)
+    reader.cancel(signal.reason).catch(() => undefined)
   }
 }
 
 function checkResponse(response: unknown): asserts response is Response {
   if (!isResponse(response)) throw invalid(`, got ${nameOf(response)}`)
-  if (response.status < 200) throw invalid(`with a status from 200 to 599, got ${response.status}`)
+  if (response.status < 200) throw invalid(` with a status from 200 to 599, got ${response.status}`)
   if (response.bodyUsed || response.body?.locked === true)
-    throw invalid('with a body that nobody has read, got one that is read already')
+    throw invalid(' with a body that nobody has read, got one that is read already')
 }
 
 function invalid(what: string): TappetError {
-  return new TappetError(
-    'TPT_RESULT_INVALID',
-    `a web handler must return a Response ${what}`.replace(' ,', ','),
-  )
+  return new TappetError('TPT_RESULT_INVALID', `a web handler must return a Response${what}`)
 }
 
 function nameOf(value: unknown): string {

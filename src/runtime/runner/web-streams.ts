@@ -54,6 +54,7 @@ export function openStreams({ id, header, payload }: Frame, channel: Channel): W
     sink: {
       head: (status, headers) => send(FRAME.head, { status }, encodeJson(headers)),
       send: response.send,
+      stop: response.stop,
       end: (failure) =>
         send(
           FRAME.responseEnd,

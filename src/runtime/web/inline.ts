@@ -38,6 +38,8 @@ function sinkOf(response: WebResponse, gone: AbortSignal): Parameters<typeof ser
       await response.write(Buffer.from(bytes))
       return !gone.aborted
     },
+    // Nothing can be given up here.
+    stop: () => undefined,
     end: (failure) => (failure ? response.fail(failure) : response.end()),
   }
 }
