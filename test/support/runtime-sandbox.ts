@@ -1,7 +1,9 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { defineFunction, queue } from '../../src/index.ts'
 
 /** Functions that try what a sandbox must not let them. `data` says what, and on what. */
@@ -59,19 +61,20 @@ const WISHES: Readonly<Record<string, (on: string, signal: AbortSignal) => unkno
     }
     return sleep(60_000, null, { signal })
   },
-  // As fast as it can, until the kernel refuses.
-  'start until refused': async (marker) => {
-    const refused = (child: ChildProcess): Promise<unknown> =>
-      new Promise((resolve) => child.once('error', resolve).once('spawn', () => resolve(null)))
-    for (let n = 1; n <= 60; n++) {
-      const error = await refused(
-        spawn(process.execPath, ['-e', 'process.stdin.resume()', marker], {
-          stdio: ['pipe', 'ignore', 'ignore'],
-        }),
-      )
-      if (error) return [(error as NodeJS.ErrnoException).code, n]
+  // One after the other, until the kernel refuses. Gives how many there were.
+  'start threads': async (count) => {
+    const workers: Worker[] = []
+    try {
+      for (; workers.length < Number(count);) {
+        const worker = new Worker('setTimeout(() => undefined, 60_000)', { eval: true })
+        await once(worker, 'online')
+        workers.push(worker)
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_INIT_FAILED') throw error
     }
-    return ['none', 60]
+    await Promise.all(workers.map((worker) => worker.terminate()))
+    return workers.length
   },
   'leave processes': (marker) => {
     const code = 'setTimeout(() => undefined, 60_000)'

@@ -16,21 +16,21 @@ function judge(filter: Buffer, audit: number, number: number, args: readonly num
   for (const [index, value] of args.entries()) data.writeBigUInt64LE(BigInt(value), 16 + 8 * index)
   let loaded = 0
   for (let at = 0; at < filter.length; at += 8) {
-    const [code, then, otherwise, value] = [
+    const [code, jt, jf, value] = [
       filter.readUInt16LE(at),
       filter.readUInt8(at + 2),
       filter.readUInt8(at + 3),
       filter.readUInt32LE(at + 4),
     ]
-    const jump = (holds: boolean): number => 8 * (holds ? then : otherwise)
+    const jump = (holds: boolean): number => 8 * (holds ? jt : jf)
     if (code === 0x20) loaded = data.readUInt32LE(value)
     else if (code === 0x15) at += jump(loaded === value)
     else if (code === 0x35) at += jump(loaded >= value)
     else if (code === 0x45) at += jump((loaded & value) >>> 0 !== 0)
     else if (code === 0x06) return said(value)
-    else assert.fail(`no instruction: ${code}`)
+    else throw new Error(`no instruction: ${code}`)
   }
-  assert.fail('the program ended without an answer')
+  throw new Error('the program ended without an answer')
 }
 
 function said(value: number): string {

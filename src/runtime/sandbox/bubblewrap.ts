@@ -73,10 +73,11 @@ async function argumentsOf({ network, reads }: View, cwd: string): Promise<reado
     ...(network ? ['--share-net'] : []),
     ...(await shown(LIBRARIES)),
     ...files.flatMap((path) => ['--ro-bind-try', path, path]),
-    ...['--ro-bind', process.execPath, process.execPath],
     // The kernel takes settings in /proc from the machine's root, whatever capabilities he has.
     ...['--proc', '/proc', '--remount-ro', '/proc', '--dev', '/dev', '--remount-ro', '/dev'],
     ...['--size', String(TMP_BYTES), '--tmpfs', '/tmp'],
+    // They may be in our /tmp.
+    ...['--ro-bind', process.execPath, process.execPath],
     ...(await shown(reads)),
     // The rest is an empty tree in memory: nobody writes there.
     ...['--dir', cwd, '--remount-ro', '/', '--chdir', cwd],

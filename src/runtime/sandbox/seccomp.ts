@@ -24,9 +24,9 @@ export const SECCOMP_FD = 4
 
 interface Instruction {
   readonly code: number
-  /** How many instructions are left out if the condition holds, and if it does not. */
-  readonly then?: number
-  readonly otherwise?: number
+  /** How many instructions are left out if the condition holds, and if it does not: `jt` and `jf` of the kernel. */
+  readonly jt?: number
+  readonly jf?: number
   readonly value: number
 }
 
@@ -58,15 +58,15 @@ const TYPING = [0x5412, 0x541c] as const
 function program({ audit, foreignFrom, clone, socket, ioctl, refused }: Calls): readonly Instruction[] {
   return [
     load(ARCHITECTURE),
-    { code: EQUAL, value: audit, then: 1 },
+    { code: EQUAL, value: audit, jt: 1 },
     answer(KILL),
     load(NUMBER),
-    ...(foreignFrom === null ? [] : [{ code: AT_LEAST, value: foreignFrom, otherwise: 1 }, answer(KILL)]),
+    ...(foreignFrom === null ? [] : [{ code: AT_LEAST, value: foreignFrom, jf: 1 }, answer(KILL)]),
     ...Object.values(refused).flatMap((number) => when(number, [answer(refuse(EPERM))])),
     ...when(CLONE3, [answer(refuse(ENOSYS))]),
     ...when(clone, [
       load(argument(0)),
-      { code: ANY_BIT, value: NAMESPACES, otherwise: 1 },
+      { code: ANY_BIT, value: NAMESPACES, jf: 1 },
       answer(refuse(EPERM)),
       answer(ALLOW),
     ]),
@@ -94,18 +94,18 @@ function answer(value: number): Instruction {
 
 /** Leaves `body` out unless what was loaded last is `value`. The body must end with an answer. */
 function when(value: number, body: readonly Instruction[]): readonly Instruction[] {
-  return [{ code: EQUAL, value, otherwise: body.length }, ...body]
+  return [{ code: EQUAL, value, jf: body.length }, ...body]
 }
 
 const INSTRUCTION_BYTES = 8
 
 function encode(instructions: readonly Instruction[]): Buffer {
   const bytes = Buffer.alloc(instructions.length * INSTRUCTION_BYTES)
-  for (const [index, { code, then = 0, otherwise = 0, value }] of instructions.entries()) {
+  for (const [index, { code, jt = 0, jf = 0, value }] of instructions.entries()) {
     const at = index * INSTRUCTION_BYTES
     bytes.writeUInt16LE(code, at)
-    bytes.writeUInt8(then, at + 2)
-    bytes.writeUInt8(otherwise, at + 3)
+    bytes.writeUInt8(jt, at + 2)
+    bytes.writeUInt8(jf, at + 3)
     bytes.writeUInt32LE(value >>> 0, at + 4)
   }
   return bytes
