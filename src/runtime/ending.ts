@@ -60,10 +60,13 @@ function mayHaveBegun(booted: boolean, loading: boolean, { signal, over }: Exit)
   return booted && !(loading && signal === 'SIGKILL' && over === null)
 }
 
+/** Of V8, and of the C++ library. */
+const OUT_OF_MEMORY = /out of memory|bad_alloc/i
+
 /** For want of memory, we have ended it or V8 gave up. */
 function codeOf({ over, lastWords }: Exit): ErrorCode {
   if (over === 'processes') return 'TPT_TOO_MANY_PROCESSES'
-  return over === 'memory' || /out of memory/i.test(lastWords ?? '')
+  return over === 'memory' || OUT_OF_MEMORY.test(lastWords ?? '')
     ? 'TPT_OUT_OF_MEMORY'
     : 'TPT_FUNCTION_CRASHED'
 }

@@ -78,6 +78,11 @@ const WISHES: Readonly<Record<string, (on: readonly string[]) => unknown>> = {
     const kept = Array.from({ length: Number(count) }, () => Buffer.alloc(Number(size) * MB, 1))
     return kept.length
   },
+  texts: ([size = '', count = '']) => {
+    const text = Buffer.alloc(Number(size) * MB, 'x')
+    return Array.from({ length: Number(count) }, () => text.toString('latin1')).length
+  },
+  objects: ([count = '']) => Array.from({ length: Number(count) }, (_, n) => ({ n })).length,
   reserved: ([size = '']) => Buffer.allocUnsafeSlow(Number(size) * MB).length,
   memories: ([count = '']) => {
     const kept = Array.from({ length: Number(count) }, () => new WebAssembly.Memory({ initial: 16 }))

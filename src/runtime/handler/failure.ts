@@ -4,13 +4,18 @@ import { type Failure, toFailure } from '../../errors.ts'
 export function failureOf(thrown: unknown): Failure {
   try {
     const failure = toFailure(thrown)
-    return failure.code === null && OUT_OF_MEMORY.test(`${failure.name}: ${failure.message}`)
-      ? { ...failure, code: 'TPT_OUT_OF_MEMORY' }
-      : failure
+    return isOutOfMemory(failure) ? { ...failure, code: 'TPT_OUT_OF_MEMORY' } : failure
   } catch {
     return toFailure('a value was thrown that cannot be read')
   }
 }
+
+function isOutOfMemory({ name, message, code }: Failure): boolean {
+  return code === null ? OUT_OF_MEMORY.test(`${name}: ${message}`) : CODES.includes(code)
+}
+
+/** For a string, for the heap of a worker, for another process. */
+const CODES: readonly string[] = ['ERR_MEMORY_ALLOCATION_FAILED', 'ERR_WORKER_OUT_OF_MEMORY', 'ENOMEM']
 
 /** What Node throws when there is no more memory for a buffer or for WebAssembly. */
 const OUT_OF_MEMORY =

@@ -1,6 +1,5 @@
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { kernelBytes } from './memory.ts'
 
 /** A control group (version 2 of cgroups) with one runner and all that it starts. */
 export interface Cgroup {
@@ -21,6 +20,10 @@ export interface CgroupLimits {
 }
 
 export const RUN_PREFIX = 'tappet.run-'
+
+/** Wider than what the process itself may take: what children take and what is written to /tmp counts, too. */
+const CHILDREN_SHARE = 1.25
+const CHILDREN_ROOM_MB = 64
 
 const REMOVE_EVERY_MS = 50
 const REMOVE_TRIES = 100
@@ -49,7 +52,7 @@ export function enclose(pids: readonly number[], limits: CgroupLimits): Cgroup |
 
 /** All of them end together: what is left of a function whose child was killed is of no use. */
 function limitMemory(path: string, memoryMb: number): void {
-  write(path, 'memory.max', String(kernelBytes(memoryMb)))
+  write(path, 'memory.max', String(Math.ceil(memoryMb * CHILDREN_SHARE + CHILDREN_ROOM_MB) * 1_048_576))
   write(path, 'memory.oom.group', '1')
   try {
     write(path, 'memory.swap.max', '0')

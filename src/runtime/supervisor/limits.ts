@@ -11,8 +11,11 @@ import { wrapped } from './sandboxed.ts'
 export interface Keeper {
   /** `pid` is the outermost process, which leads a group of its own. */
   limit(id: number, pid: number, sandboxed: boolean, limits: Limits): void
-  /** It has ended: of what it took more than it may, if that was why. What it left in its control group is killed. */
-  ended(id: number): Exit['over']
+  /**
+   * It has ended, of a signal or not: of what it took more than it may, if that was why. What it left in its control group
+   * is killed.
+   */
+  ended(id: number, bySignal: boolean): Exit['over']
 }
 
 interface Kept {
@@ -40,7 +43,8 @@ export function createKeeper(kill: (pid: number) => void): Keeper {
       const cgroup = enclose(own, { ...limits, maxTasks })
       const one: Kept = { root, runner, cgroup, over: null }
       const onOver = (what: Exit['over']): void => {
-        one.over ??= what
+        if (one.over !== null) return
+        one.over = what
         cgroup?.kill()
         // In a sandbox, all end with the first of them.
         if (!sandboxed) killFamily(root)
@@ -53,13 +57,13 @@ export function createKeeper(kill: (pid: number) => void): Keeper {
       processes.limit(root, own, maxProcesses, () => onOver('processes'))
       if (prlimit !== null) setLimits(prlimit, runner, dataBytes, sandboxed ? maxTasks : null)
     },
-    ended(id) {
+    ended(id, bySignal) {
       const one = kept.get(id)
       if (!one) return null
       kept.delete(id)
-      memory.forget(one.runner)
+      const wasClose = memory.forget(one.runner)
       processes.forget(one.root)
-      const over = one.over ?? (one.cgroup?.ranOutOfMemory() ? 'memory' : null)
+      const over = one.over ?? ((bySignal && wasClose) || one.cgroup?.ranOutOfMemory() ? 'memory' : null)
       one.cgroup?.remove()
       return over
     },

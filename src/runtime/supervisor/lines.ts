@@ -35,9 +35,12 @@ export function createLineReader(stream: Readable, onLines: (lines: readonly str
   }
 }
 
-/** V8 says what is wrong first, and then where, at length. */
-function moreTelling(before: string | null, line: string): string {
-  return before?.includes('FATAL ERROR') ? before : line.slice(0, 500)
+/** V8 and C++ say what is wrong first, and then where, at length; some of it between lines of `#`. */
+const TELLING = /FATAL ERROR|^Fatal |bad_alloc/
+
+function moreTelling(before: string | null, line: string): string | null {
+  const said = line.replace(/^#\s*/, '').slice(0, 500)
+  return said === '' || (before !== null && TELLING.test(before)) ? before : said
 }
 
 function createAllowance(): (lines: readonly string[]) => readonly string[] {

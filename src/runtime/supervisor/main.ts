@@ -74,13 +74,13 @@ function start({ id, command, args, cwd, env, ...more }: Extract<ToSupervisor, {
   dieFirst(pid)
   child.once('exit', (code, signal) => {
     groups.delete(id)
-    const over = keeper.ended(id)
+    const inner = sandboxed.delete(id) ? endOfInner(code, signal) : { code, signal }
+    const over = keeper.ended(id, inner.signal !== null)
     // What it started and left behind holds its pipes open, and has no business to live.
     killGroup(pid)
     const timer = setTimeout(() => [stdout, stderr].forEach((pipe) => pipe.destroy()), DRAIN_MS)
     void Promise.all([stdoutLines.ended, stderrLines.ended]).then(() => {
       clearTimeout(timer)
-      const inner = sandboxed.delete(id) ? endOfInner(code, signal) : { code, signal }
       ended({ ...inner, error: null, over })
     })
   })
