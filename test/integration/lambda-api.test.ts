@@ -140,6 +140,77 @@ describe('the official SDK of AWS Lambda', () => {
     assert.match(bad.complete?.ErrorDetails ?? '', /mailbox 42/)
   })
 
+  test('takes any JSON, and nothing, as payload', async () => {
+    const dataOf = async (more: Partial<InvokeCommandInput>): Promise<unknown> =>
+      json((await client.send(new InvokeCommand({ FunctionName: 'reports-nightly', ...more }))).Payload)
+    assert.deepEqual(await dataOf({ Payload: '{"day":"2026-01-31"}' }), { day: '2026-01-31' })
+    // Of nothing, a schedule makes a tick.
+    for (const text of ['"text"', '7', '[1,"ä",null]', 'true'])
+      assert.deepEqual(await dataOf({ Payload: text }), JSON.parse(text), text)
+    assert.deepEqual(await dataOf({}), {})
+  })
+
+  test('has no log unless it asks for it, nor for an event', async () => {
+    for (const LogType of ['None', undefined] as const)
+      assert.equal(
+        (await invoke({ FunctionName: 'mail-send', ...(LogType && { LogType }) }, {})).LogResult,
+        undefined,
+      )
+    const event = await invoke({ FunctionName: 'mail-send', InvocationType: 'Event', LogType: 'Tail' }, {})
+    assert.deepEqual([event.StatusCode, event.LogResult, event.FunctionError], [202, undefined, undefined])
+  })
+
+  test('is refused what its type does not take: a function, a version, a payload, a type', async () => {
+    for (const InvocationType of ['Event', 'DryRun'] as const) {
+      const missing = invoke({ FunctionName: 'nobody', InvocationType }, {})
+      await refuses(missing, 'ResourceNotFoundException', 404, /nobody/)
+      const version = invoke({ FunctionName: 'mail-send', InvocationType, Qualifier: '99' }, {})
+      await refuses(version, 'ResourceNotFoundException', 404, /mail-send:99/)
+      const bad = invoke({ FunctionName: 'mail-send', InvocationType, Payload: '{' })
+      await refuses(bad, 'InvalidRequestContentException', 400, /Could not parse/)
+    }
+    const large = JSON.stringify({ to: 'x'.repeat(1_048_576) })
+    const event = invoke({ FunctionName: 'mail-send', InvocationType: 'Event', Payload: large })
+    await refuses(event, 'RequestTooLargeException', 413, /1048576 bytes/)
+    const odd = invoke({ FunctionName: 'mail-send', InvocationType: 'Later' as 'Event' }, {})
+    await refuses(odd, 'InvalidParameterValueException', 400, /x-amz-invocation-type must be one of/)
+    const log = invoke({ FunctionName: 'mail-send', LogType: 'Head' as 'Tail' }, {})
+    await refuses(log, 'InvalidParameterValueException', 400, /x-amz-log-type must be one of/)
+  })
+
+  test('reads a large result as a stream in several pieces; a dry run has none, and an event cannot be streamed', async () => {
+    const stream = (more: object) =>
+      client.send(new InvokeWithResponseStreamCommand({ FunctionName: 'orders-place', ...more }))
+    const id = 'ä'.repeat(100_000)
+    const { EventStream, StatusCode, ResponseStreamContentType, ExecutedVersion, $metadata } = await stream({
+      Payload: JSON.stringify({ id }),
+      Qualifier: '$LATEST',
+    })
+    const chunks: Uint8Array[] = []
+    for await (const event of EventStream ?? [])
+      if (event.PayloadChunk?.Payload) chunks.push(event.PayloadChunk.Payload)
+      else assert.deepEqual(event.InvokeComplete, {})
+    assert.ok(chunks.length > 1, `${chunks.length} chunks`)
+    assert.equal((json(Buffer.concat(chunks)) as { placed: { id: string } }).placed.id, id)
+    const version = server.functions.find((fn) => fn.id === 'orders/place')?.version
+    assert.deepEqual([StatusCode, ExecutedVersion], [200, version])
+    assert.equal(ResponseStreamContentType, 'application/vnd.amazon.eventstream')
+    assert.match($metadata.requestId ?? '', /^[\da-f-]{36}$/)
+
+    const before = (await server.store.runs({})).length
+    assert.equal((await stream({ InvocationType: 'DryRun' })).StatusCode, 204)
+    const event = stream({ InvocationType: 'Event' })
+    await refuses(event, 'InvalidParameterValueException', 400, /RequestResponse, DryRun/)
+    await refuses(stream({ Qualifier: '99' }), 'ResourceNotFoundException', 404, /orders-place:99/)
+    await refuses(
+      stream({ Payload: '{"total":"many"}' }),
+      'InvalidRequestContentException',
+      400,
+      /TPT_EVENT_INVALID/,
+    )
+    assert.equal((await server.store.runs({})).length, before)
+  })
+
   test('is refused without a key, with bad JSON, with too much, and with what a schema does not take', async () => {
     const stranger = makeClient('tpt_nobody')
     const send = stranger.send(new InvokeCommand({ FunctionName: 'mail-send' }))

@@ -47,7 +47,7 @@ describe('functions in control groups', { skip }, () => {
 
   const run = (id: string, data: unknown, declared: Partial<LoadedFunction> = {}): Promise<Settled> => {
     const fn = { ...find(catalog, id), ...declared }
-    return harness.runtime.run(fn, makeInvocation(data), AbortSignal.timeout(20_000))
+    return harness.runtime.run(fn, makeInvocation(data), AbortSignal.timeout(60_000))
   }
   const groups = (): string[] => readdirSync(path ?? '').filter((name) => name.startsWith('tappet.run-'))
   const codeOf = (settled: Settled): string | null => (settled.ok ? 'ok' : settled.failure.code)

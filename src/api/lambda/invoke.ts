@@ -30,14 +30,18 @@ export interface Call {
 }
 
 /**
- * @param only for routes that have one type, whatever the header says.
+ * @param types that the route has, the default first; where it has one, the header is not looked at.
  * @throws LambdaError or TappetError when the call cannot be made; nothing is stored then.
  */
-export async function readCall(request: HttpRequest, deps: AdminDeps, only?: InvocationType): Promise<Call> {
+export async function readCall(
+  request: HttpRequest,
+  deps: AdminDeps,
+  types: readonly [InvocationType, ...InvocationType[]] = TYPES,
+): Promise<Call> {
   const { name = '' } = request.params as { readonly name?: string }
   const { Qualifier } = request.query as { readonly Qualifier?: string }
   const fn = resolveFunction(deps.catalog().functions, name, Qualifier)
-  const type = only ?? choice(request, 'x-amz-invocation-type', TYPES)
+  const type = types.length === 1 ? types[0] : choice(request, 'x-amz-invocation-type', types)
   const tail = choice(request, 'x-amz-log-type', ['None', 'Tail']) === 'Tail'
   const body = await readBody(request, MAX_PAYLOAD_BYTES[type]).catch((error: unknown) => {
     if (!(error instanceof TappetError) || error.code !== 'TPT_EVENT_TOO_LARGE') throw error

@@ -58,13 +58,16 @@ function named(reply: HttpReply, { fn }: Call, { runId, requestId }: Started): H
   return reply.headers({ ...ids, 'x-amz-executed-version': fn.version })
 }
 
+function dryRun(reply: HttpReply): HttpReply {
+  return reply
+    .code(204)
+    .header('x-amzn-requestid', requestIdOf(newId('msg')))
+    .send()
+}
+
 const invoke: Answer = async (request, reply, deps) => {
   const call = await readCall(request, deps)
-  if (call.type === 'DryRun')
-    return reply
-      .code(204)
-      .header('x-amzn-requestid', requestIdOf(newId('msg')))
-      .send()
+  if (call.type === 'DryRun') return dryRun(reply)
   const started = await start(call, deps)
   if (call.type === 'Event') return named(reply, call, started).code(202).send()
   const { payload, functionError, logResult } = await waitFor(call, started, deps)
@@ -74,15 +77,15 @@ const invoke: Answer = async (request, reply, deps) => {
 }
 
 const invokeAsync: Answer = async (request, reply, deps) => {
-  const call = await readCall(request, deps, 'Event')
+  const call = await readCall(request, deps, ['Event'])
   return named(reply, call, await start(call, deps))
     .code(202)
     .send({ Status: 202 })
 }
 
 const invokeWithResponseStream: Answer = async (request, reply, deps) => {
-  const call = await readCall(request, deps)
-  if (call.type === 'DryRun') return reply.code(204).send()
+  const call = await readCall(request, deps, ['RequestResponse', 'DryRun'])
+  if (call.type === 'DryRun') return dryRun(reply)
   const started = await start(call, deps)
   const ended = await waitFor(call, started, deps)
   return named(reply, call, started)
