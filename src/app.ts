@@ -135,13 +135,7 @@ async function startParts(parts: Parts): Promise<Omit<App, 'stop'>> {
   const logs = createLogSink(store, logger)
   const { host, schedules, unfinishedUploads } = adapters
   const { url: databaseUrl } = database
-  const functions = await openFunctions({
-    config,
-    databaseUrl,
-    host,
-    onLog: logs.write,
-    logger,
-  })
+  const functions = await openFunctions({ config, databaseUrl, host, onLog: logs.write, logger })
   const { runtime } = functions
   undo.push(async () => {
     await runtime.close()

@@ -54,9 +54,10 @@ export function createSlots(count: number, now: () => number = () => performance
         turnSince = waiting.size > 0 ? at : null
       }
       const [next] = waiting
-      if (!next) return void free++
-      waiting.delete(next)
-      next()
+      if (next) {
+        waiting.delete(next)
+        next()
+      } else free++
     },
   }
 }

@@ -77,26 +77,21 @@ export interface Reply {
 
 const END_GRACE_MS = 500
 const LOAD_MS = 10_000
-/** What has come while we did nothing is read first. */
 const LOAD_GRACE_MS = 500
 
 export function startInstance(options: InstanceOptions): WebInstance {
   const { fn, onOutput, loadMs = LOAD_MS } = options
   let booted = false
-  let loading = true
+  const load = createLoad(loadMs, () => void kill('loading'))
   const runner = startLoading(options, { onFrame, onOutput })
   const probes = createProbes((id) => runner.send(FRAME.ping, id))
   const calls = createOpenCalls((some) => {
     runner.hold(some)
-    probes.watch(some && !loading)
+    probes.watch(some && load.isOver())
   })
   let usable = true
   const conversations = createConversations(runner)
   let death: Death | null = null
-  let onLoaded = (): void => undefined
-  const loaded = new Promise<void>((resolve) => (onLoaded = resolve))
-  const late = (): NodeJS.Timeout => setTimeout(() => loading && void kill('loading'), LOAD_GRACE_MS)
-  const loadTimer = setTimeout(late, loadMs)
   let gone: Ending | null = null
 
   function onFrame(frame: Frame): void {
@@ -105,29 +100,25 @@ export function startInstance(options: InstanceOptions): WebInstance {
     else if (frame.type === FRAME.log) options.log.write(decodeJson(frame.payload) as LogLine)
     else if (frame.type === FRAME.call) void replyTo(frame, runner, options)
     else if (frame.type === FRAME.pong) probes.answered(frame.id)
-    else if (frame.type === FRAME.retire) onRetire()
+    else if (frame.type === FRAME.retire) retire()
     else if (frame.type === FRAME.ready) onReady(frame)
     else conversations.take(frame)
   }
   function onReady(frame: Frame): void {
-    loading = false
-    clearTimeout(loadTimer)
-    if (frame.header.ok === true) {
-      onLoaded()
-      return probes.watch(calls.size() > 0)
-    }
+    load.end(frame.header.ok === true)
+    if (frame.header.ok === true) return probes.watch(calls.size() > 0)
     usable = false
     calls.settleAll(notLoaded(fn.file, decodeJson(frame.payload) as Failure))
     runner.kill()
   }
-  function onRetire(): void {
+  const retire = (): void => {
     usable = false
     if (calls.size() === 0) void end()
   }
   const exited = runner.exited.then((exit) => {
-    gone = endingOf({ file: fn.file, death, booted, loading, calls: calls.size() }, exit)
+    gone = endingOf({ file: fn.file, death, booted, loading: !load.isOver(), calls: calls.size() }, exit)
     calls.settleAll(gone)
-    clearTimeout(loadTimer)
+    load.end(false)
     probes.over()
   })
   const kill = (why: Death): Promise<void> => {
@@ -144,18 +135,43 @@ export function startInstance(options: InstanceOptions): WebInstance {
     if (gone) return lostCall(gone)
     const { id, ended } = calls.open()
     runner.send(type, id, header, payload)
-    if (!loading) probes.probe()
-    return { id, ended, cold: loading, cancel: (reason) => cancel(runner, id, reason) }
+    const cold = !load.isOver()
+    if (!cold) probes.probe()
+    return { id, ended, cold, cancel: (reason) => cancel(runner, id, reason) }
   }
 
   return {
-    ...{ exited, loaded, kill, end, log: options.log, stacks: options.stacks, mask: options.mask },
+    ...{ log: options.log, stacks: options.stacks, mask: options.mask },
+    ...{ exited, kill, end, call, loaded: load.succeeded },
     usable: () => usable && gone === null,
-    lagMs: () => (loading || calls.size() === 0 ? 0 : probes.ms()),
-    call,
+    lagMs: () => (!load.isOver() || calls.size() === 0 ? 0 : probes.ms()),
     converse: (header, payload, listen) => conversations.open(call(FRAME.serve, header, payload), listen),
     check(withinMs) {
       if (!gone) probes.ask(withinMs, () => void kill('blocked'))
+    },
+  }
+}
+
+interface Load {
+  isOver(): boolean
+  end(ok: boolean): void
+  readonly succeeded: Promise<void>
+}
+
+function createLoad(withinMs: number, onLate: () => void): Load {
+  let over = false
+  let succeed = (): void => undefined
+  const succeeded = new Promise<void>((resolve) => (succeed = resolve))
+  // What has come while we did nothing is read first.
+  const late = (): void => void (timer = setTimeout(onLate, LOAD_GRACE_MS))
+  let timer = setTimeout(late, withinMs)
+  return {
+    succeeded,
+    isOver: () => over,
+    end(ok) {
+      over = true
+      clearTimeout(timer)
+      if (ok) succeed()
     },
   }
 }

@@ -90,16 +90,6 @@ export function createServing({ queue, concurrency, work }: ServingDeps): Servin
     const one = served.get(functionId)
     return stopping || one?.fn.concurrency !== null ? null : one
   }
-  const keep = ({ fn, slots }: Served): Reserved => {
-    let given = (): void => undefined
-    follow(new Promise((resolve) => (given = resolve)))
-    const give = once(() => {
-      slots.give()
-      given()
-    })
-    return { fn, give }
-  }
-
   return {
     async serve(functions) {
       const wanted = new Set(functions.map((fn) => fn.id))
@@ -109,13 +99,13 @@ export function createServing({ queue, concurrency, work }: ServingDeps): Servin
     },
     reserve(functionId) {
       const one = open(functionId)
-      return one?.slots.tryTake() ? keep(one) : null
+      return one?.slots.tryTake() ? keep(one, follow) : null
     },
     reserveSoon(functionId) {
       const one = open(functionId)
       const taken = one?.slots.takeWithin(SOON_MS) ?? false
       if (!one || taken === false) return null
-      return taken === true ? keep(one) : taken.then((was) => (was ? keep(one) : null))
+      return taken === true ? keep(one, follow) : taken.then((was) => (was ? keep(one, follow) : null))
     },
     async stop() {
       stopping = true
@@ -123,6 +113,17 @@ export function createServing({ queue, concurrency, work }: ServingDeps): Servin
       await Promise.allSettled([...consumers, ...leaving])
     },
   }
+}
+
+/** A place that has been taken, until it is given back. */
+function keep({ fn, slots }: Served, follow: (ending: Promise<void>) => void): Reserved {
+  let given = (): void => undefined
+  follow(new Promise((resolve) => (given = resolve)))
+  const give = once(() => {
+    slots.give()
+    given()
+  })
+  return { fn, give }
 }
 
 function once(work: () => void): () => void {

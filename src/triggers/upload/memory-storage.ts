@@ -45,9 +45,7 @@ export function createMemoryStorage(now: () => Date = () => new Date()): Storage
     head: async (maxBytes) => draft.content.subarray(0, maxBytes),
     sha256: async () => createHash('sha256').update(draft.content).digest('hex'),
     commit: async (contentType) => commit(id, contentType),
-    async abort() {
-      drafts.delete(id)
-    },
+    abort: async () => void drafts.delete(id),
   })
 
   return {
@@ -79,10 +77,9 @@ export function createMemoryStorage(now: () => Date = () => new Date()): Storage
       objects.delete(id)
     },
     async sweep(idleMs, onceMs = idleMs) {
-      const idle = [...drafts].filter(
-        ([, { touchedAt, info }]) =>
-          now().getTime() - touchedAt.getTime() >= (info.metadata === null ? onceMs : idleMs),
-      )
+      const mostMs = ({ metadata }: ObjectInfo): number => (metadata === null ? onceMs : idleMs)
+      const isIdle = ({ touchedAt, info }: MemoryDraft): boolean => +now() - +touchedAt >= mostMs(info)
+      const idle = [...drafts].filter(([, draft]) => isIdle(draft))
       for (const [id] of idle) drafts.delete(id)
       return idle.length
     },
