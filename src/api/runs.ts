@@ -177,9 +177,21 @@ async function replay(
   return { run: run.id, event: run.eventId, duplicate: false }
 }
 
-/** @throws TappetError TPT_CONFLICT when it is neither dead nor cancelled, TPT_FUNCTION_NOT_FOUND when its code is gone. */
+/** @throws TappetError TPT_CONFLICT for a run that was a request to a web handler: nothing of it is kept but its record. */
+async function refuseRequest({ id, functionId, eventId }: RunRecord, deps: AdminDeps): Promise<void> {
+  if (!findFunction(deps, functionId).web) return
+  const event = await deps.store.event(eventId)
+  if (!event?.envelope.source.startsWith('/http/')) return
+  const message = `${id} was a request, and its body is not kept: invoke ${functionId} with data instead`
+  throw new TappetError('TPT_CONFLICT', message)
+}
+
+/**
+ * @throws TappetError TPT_CONFLICT when it is neither dead nor cancelled, or was a request, TPT_FUNCTION_NOT_FOUND when its
+ *   code is gone.
+ */
 export async function replayRun(run: RunRecord, deps: AdminDeps): Promise<void> {
-  findFunction(deps, run.functionId)
+  await refuseRequest(run, deps)
   const jobs = await deps.store.replay(run.id)
   if (jobs) return deps.enqueue(jobs)
   const { state } = (await deps.store.run(run.id)) ?? run
@@ -188,6 +200,7 @@ export async function replayRun(run: RunRecord, deps: AdminDeps): Promise<void> 
 }
 
 async function replayEdited(run: RunRecord, data: unknown, deps: AdminDeps): Promise<object> {
+  await refuseRequest(run, deps)
   const subscription = subscriptionOf(findFunction(deps, run.functionId), run.trigger)
   const event = await deps.store.event(run.eventId)
   if (!event) throw new TappetError('TPT_NOT_FOUND', `the event of ${run.id} is not kept any more`)
