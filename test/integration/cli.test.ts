@@ -329,6 +329,11 @@ describe('the command line', () => {
     it('checks its house', async () => {
       const { code, value } = await json('doctor')
       assert.deepEqual([code, value.ok], [0, true])
+      const limits = value.checks.find(({ name }: { name: string }) => name === 'limits')
+      assert.match(
+        limits.detail,
+        /^memory and processes of functions are counted; no control groups: .|^control groups /,
+      )
       admin.checks = [{ name: 'postgres', ok: false, detail: 'gone', fix: 'start it' }]
       const ill = await tappet('doctor')
       const stranger = await runCli(['doctor', '--url', admin.url, '--cwd', tmpdir()])
