@@ -99,7 +99,7 @@ export async function openFunctions({
 function divideCgroup(logger: Logger): string | null {
   const { path, problem } = openCgroups()
   if (problem === null) logger.info({ path }, 'functions are in control groups')
-  else logger.info({ problem }, 'functions are in no control groups; their memory and processes are counted')
+  else logger.debug({ problem }, 'functions are in no control groups; their memory and processes are counted')
   return path
 }
 
