@@ -200,13 +200,18 @@ describe('an upload whose event cannot be stored', () => {
 })
 
 describe('an upload that nobody continues', () => {
-  it('is removed at the next start once it is a day old, and not before', async () => {
+  it('is removed once it is a day old, or five minutes if nobody can, and not before', async () => {
     let now = Date.now() - 24 * 3_600_000 - 1_000
     const storage = createMemoryStorage(() => new Date(now))
-    const info = { key: 'docs/x', filename: null, length: 10, metadata: null }
+    const info = { key: 'docs/x', filename: null, length: 10, metadata: { key: 'docs/x' } }
+    const once = { ...info, metadata: null }
     const old = await storage.create(newId('file'), info)
     now += 60_000
     const young = await storage.create(newId('file'), info)
+    now = Date.now() - 6 * 60_000
+    const broken = await storage.create(newId('file'), once)
+    now += 2 * 60_000
+    const coming = await storage.create(newId('file'), once)
     now = Date.now()
     const { emit } = createLedger()
     const server = await startUploadServer({
@@ -216,7 +221,9 @@ describe('an upload that nobody continues', () => {
       subscriptions: SUBSCRIPTIONS,
     })
     await eventually(async () => (await storage.open(old.id)) === null, 'the old draft to go')
+    await eventually(async () => (await storage.open(broken.id)) === null, 'that of a broken request to go')
     assert.notEqual(await storage.open(young.id), null)
+    assert.notEqual(await storage.open(coming.id), null)
     await server.close()
   })
 })
