@@ -2,6 +2,14 @@ import type { Explanation } from './explanation.ts'
 
 /** Errors that whoever runs Tappet can correct. */
 export const OPERATOR = {
+  TPT_PAUSED: {
+    causes: ['Somebody has paused the function, and it is a web handler, whose caller cannot wait.'],
+    remedies: [
+      'Resume it: `tappet queues resume <function>`, or in the dashboard.',
+      'Look in `tappet audit` for who paused it.',
+    ],
+    retry: 'Yes, when it is resumed. Nothing has run.',
+  },
   TPT_CONFIG_INVALID: {
     causes: [
       'An environment variable or flag has a value that it cannot have; the message names it, what was expected and what came.',

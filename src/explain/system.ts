@@ -15,14 +15,6 @@ export const SYSTEM = {
     ],
     retry: 'Yes. Nothing was stored.',
   },
-  TPT_PAUSED: {
-    causes: ['Somebody has paused the function, and it is a web handler, whose caller cannot wait.'],
-    remedies: [
-      'Resume it: `tappet queues resume <function>`, or in the dashboard.',
-      'Look in `tappet audit` for who paused it.',
-    ],
-    retry: 'Yes, when it is resumed. Nothing has run.',
-  },
   TPT_UNAVAILABLE: {
     causes: [
       'Postgres or Redis does not answer, or does not let us in.',

@@ -57,7 +57,7 @@ describe('what was answered, on its way to the ledger', () => {
   const stateOf = async ({ served }: WebRecord): Promise<string | undefined> =>
     (await store.run(served.runId))?.state
 
-  for (const call of ['accept', 'claim', 'finish', "accept's answer", "finish's answer"])
+  for (const call of ['accept', 'finish', "accept's answer", "finish's answer"])
     test(`waits for the ledger: ${call}`, async () => {
       down = new Set([call])
       const record = recordOf()
@@ -66,13 +66,6 @@ describe('what was answered, on its way to the ledger', () => {
       down = new Set()
       await eventually(async () => (await stateOf(record)) === 'completed', 'it is written down')
     })
-
-  test('is cancelled when nobody knows whether it was claimed', async () => {
-    down = new Set(["claim's answer"])
-    const record = recordOf()
-    records.add(record)
-    await eventually(async () => (await stateOf(record)) === 'cancelled', 'it is cancelled')
-  })
 
   test('is cancelled when its function was paused meanwhile', async () => {
     await store.pause('page', 'somebody')
