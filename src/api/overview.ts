@@ -10,7 +10,7 @@ const Stat = z.strictObject({ functionId: text, state: text, count }).meta({ id:
 /** What somebody should look at. `kind` says where. */
 const Concern = z
   .strictObject({
-    kind: z.enum(['check', 'function', 'trigger', 'paused', 'queue', 'failing']),
+    kind: z.enum(['check', 'function', 'trigger', 'paused', 'queue', 'failing', 'alert']),
     subject: text,
     message: text,
     fix: text.nullable(),
@@ -125,16 +125,18 @@ const FAILING = 0.9
 const MIN_ENDS = 5
 
 async function concerns(deps: AdminDeps): Promise<Concern[]> {
-  const { checks, catalog, triggerProblems, store, reader } = deps
-  const [checked, paused, queues, stats] = await Promise.all([
+  const { checks, catalog, triggerProblems, store, reader, alerts } = deps
+  const [checked, paused, queues, stats, { firing }] = await Promise.all([
     checks(),
     store.paused(),
     reader.queues(),
     reader.functionStats(),
+    alerts.now(0),
   ])
   return [
     ...checked.filter(({ ok }) => !ok).map(ofCheck),
     ...catalog().problems.map(({ file, message }) => concern('function', file, message)),
+    ...firing.map(({ subject, message }) => concern('alert', subject, message)),
     ...triggerProblems().map(({ functionId, label, message }) =>
       concern('trigger', functionId, `${label}: ${message}`),
     ),

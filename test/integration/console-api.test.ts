@@ -93,6 +93,10 @@ describe('what the dashboard asks', () => {
     const body = await get('/overview')
     assert.deepEqual([body.states.completed, body.states.dead, body.minutes.length], [2, 2, 60])
     assert.equal(body.problems[0].kind, 'function')
+    assert.deepEqual(
+      body.problems.find(({ kind }: { kind: string }) => kind === 'alert'),
+      { kind: 'alert', subject: 'mail/send', message: 'The queue of mail/send ages.', fix: null },
+    )
     assert.equal((await get('/checks')).checks[0].name, 'postgres')
   })
 

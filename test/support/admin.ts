@@ -155,7 +155,7 @@ export async function startAdmin(
     awaitRun: createAwaitRun(store),
     catalog: () => ({ functions, problems: [PROBLEM] }),
     triggerProblems: () => [],
-    alerts: createAlertDesk({ settings: null, ledger: NO_ALERTS }),
+    alerts: createAlertDesk({ settings: null, ledger: ONE_ALERT }),
     databases: async () => [],
     unfinishedUploads: uploads.unfinished,
     schedules: { list: async () => [SCHEDULE], missed: async () => [MISSED] },
@@ -227,7 +227,16 @@ const NO_READER = new Proxy({} as Reader, {
   get: () => () => Promise.reject(new TappetError('TPT_UNAVAILABLE', 'no reader in this test')),
 })
 
-const NO_ALERTS = NO_READER as unknown as AlertLedger
+/** Something is wrong, and nobody has been told of anything. */
+const ONE_ALERT = {
+  firing: async () => [
+    {
+      ...{ id: 'alr_1', kind: 'queue.aging', subject: 'mail/send', message: 'The queue of mail/send ages.' },
+      since: new Date(0),
+    },
+  ],
+  tellings: async () => [],
+} as Partial<AlertLedger> as AlertLedger
 const NO_BULKS = NO_READER as unknown as Bulks
 
 /** Whatever a test asks for: the answer must be what the route table says. */

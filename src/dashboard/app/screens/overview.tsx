@@ -78,6 +78,7 @@ const WHERE: Readonly<Record<string, string>> = {
   paused: 'queues',
   queue: 'queues',
   failing: 'errors',
+  alert: 'alerts',
 }
 
 function Problems({ problems }: { readonly problems: Told['problems'] }) {
