@@ -322,6 +322,10 @@ describe('the command line', () => {
     it('tells when schedules are due', async () => {
       const { stdout } = await tappet('schedules', 'next', 'reports/nightly', '-n', '2')
       assert.match(stdout, /Sat 27 Mar 2027 03:00 CET .*\n.*Sun 28 Mar 2027 03:00 CEST/)
+      assert.match(
+        stdout,
+        /missed 2 at 2027-03-25T02:00:00.000Z to 2027-03-26T02:00:00.000Z, 1 of them made up for\n$/,
+      )
       assert.equal((await json('schedules')).value.schedules[0].next.length, 5)
       assert.equal((await tappet('schedules', 'next', 'orders/place')).code, 5)
     })
