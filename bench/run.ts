@@ -34,7 +34,7 @@ async function main(names: readonly string[]): Promise<void> {
   const unknown = names.find((name) => !GROUPS[name])
   if (unknown !== undefined) {
     throw new Error(
-      `there is no group ${unknown}; there are ${Object.keys(GROUPS).join(', ')} runtime and dashboard`,
+      `there is no group ${unknown}; there are ${Object.keys(GROUPS).join(', ')}, runtime, dashboard and growth`,
     )
   }
   const peers = ensurePeers()
@@ -62,6 +62,9 @@ async function run(group: string, versions: Readonly<Record<string, string>>): P
 
 if (positionals[0] === 'dashboard') {
   await (await import('./dashboard.ts')).benchDashboard(Number(values.rounds ?? 5))
+} else if (positionals[0] === 'growth') {
+  await (await import('./growth.ts')).benchGrowth(Number(values.seconds ?? 30), quick)
+  process.exit(0)
 } else if (positionals[0] === 'runtime') {
   await (await import('./runtime.ts')).benchRuntime(Number(values.rounds ?? 5), values.only)
 } else {

@@ -25,7 +25,11 @@ export function startConsumer(options: ConsumerOptions, work: Work): Consumer {
   const stopping = new AbortController()
   const givingUp = new AbortController()
   const watch = engine.wakeups.watch(queueName, () => underWay.size < concurrency)
-  const { leave } = engine.census.join(queueName, () => watch.ring())
+  const { leave } = engine.census.join(queueName, ({ waiting, active }) => {
+    // Its wake-up may have got lost with the process that heard it.
+    if (waiting) watch.ring()
+    if (active) void backend.moveStalledJobsToWait()
+  })
   const backend = harden(engine.backend(queueName), { ...options, watch, stopping, givingUp })
 
   const handle = async ({ id, data }: BullJob<JobData>): Promise<void> => {
@@ -43,7 +47,7 @@ export function startConsumer(options: ConsumerOptions, work: Work): Consumer {
   const worker = new Worker<JobData, void, 'run', IQueueBackend>(
     queueName,
     handle,
-    { connection: {}, concurrency, drainDelay: LOOK_AGAIN_SECONDS, ...LEASE_OPTIONS },
+    { connection: {}, concurrency, drainDelay: LOOK_AGAIN_SECONDS, skipStalledCheck: true, ...LEASE_OPTIONS },
     () => backend,
   )
   // What matters has been told to `health`; the rest is about jobs that another worker has, or nobody any more.
@@ -99,7 +103,7 @@ const NOTHING: [] = []
 
 /** Makes a backend's calls that fail wait, repeat, or come back empty: a Worker loops on errors without a pause. */
 function harden(backend: IQueueBackend, options: Hardening): IQueueBackend {
-  const { engine, queueName, watch, stopping, givingUp, limit } = options
+  const { engine, watch, stopping, givingUp, limit } = options
   const { health } = engine
   const take = backend.moveToActive.bind(backend)
   const complete = backend.moveToCompleted.bind(backend)
@@ -141,7 +145,6 @@ function harden(backend: IQueueBackend, options: Hardening): IQueueBackend {
     },
     async moveStalledJobsToWait() {
       try {
-        if (!(await engine.census.isActive(queueName))) return []
         if (engine.forgetful) await backend.setQueueMeta(settingsOf(limit))
         return await recover()
       } catch (error) {

@@ -61,7 +61,7 @@ export async function createPostgresQueue(options: PostgresQueueOptions): Promis
   const census = createCensus(async (queueNames) => {
     const { rows } = await connection.pool.query<Counted>(CENSUS, [queueNames])
     return rows
-  })
+  }, LEASE_OPTIONS.stalledInterval)
   const engine: Engine = {
     name: 'postgres',
     forgetful: false,

@@ -69,7 +69,7 @@ function createEngine({ url, keyPrefix, commands, options, logger }: EngineOptio
     const keys = queueNames.flatMap((name) => [`${keyPrefix}:${name}:wait`, `${keyPrefix}:${name}:active`])
     const counts = await commands.eval(CENSUS, keys.length, ...keys)
     return (counts as readonly number[]).map((bits) => ({ waiting: bits % 2 === 1, active: bits >= 2 }))
-  })
+  }, LEASE_OPTIONS.stalledInterval)
   return {
     name: 'redis',
     forgetful: true,

@@ -11,60 +11,48 @@ export interface Counted {
  * questions took a sixth of a core.
  */
 export interface Census {
-  /** Tells every 5 s that jobs of a queue wait: a wake-up can get lost with the process that heard it. */
-  join(queueName: string, onWaiting: () => void): { leave(): void }
-  /** Whether jobs of a queue are under way, as of the last second. Rejects when the backend does not answer. */
-  isActive(queueName: string): Promise<boolean>
+  /** Tells every few seconds what a queue has, if it has anything. */
+  join(queueName: string, listener: (counted: Counted) => void): { leave(): void }
   close(): void
 }
 
-export interface CensusTimes {
-  /** How often those who wait are told. Default 5 s. */
-  readonly everyMs?: number
-  /** How long an answer is good for. Default 1 s. */
-  readonly freshMs?: number
-}
-
-/** @param ask answers in the order of the names */
+/**
+ * @param ask answers in the order of the names; when it rejects, nobody is told, until the next time
+ * @param everyMs from one answer to the next question
+ */
 export function createCensus(
   ask: (queueNames: readonly string[]) => Promise<readonly Counted[]>,
-  { everyMs = 5_000, freshMs = 1_000 }: CensusTimes = {},
+  everyMs: number,
 ): Census {
-  const members = new Map<string, Set<() => void>>()
-  let asked: Promise<ReadonlyMap<string, Counted>> | null = null
-  let askedAt = -Infinity
+  const members = new Map<string, Set<(counted: Counted) => void>>()
+  let timer: NodeJS.Timeout | undefined
+  let closed = false
 
-  const count = (): Promise<ReadonlyMap<string, Counted>> => {
-    const now = performance.now()
-    if (asked && now - askedAt < freshMs) return asked
+  const look = async (): Promise<void> => {
     const names = [...members.keys()]
-    askedAt = now
-    asked = ask(names).then((counted) => new Map(counted.map((one, i) => [names[i] ?? '', one])))
-    // A failure is no answer: who comes next asks again.
-    asked.catch(() => (askedAt = -Infinity))
-    return asked
+    const counted = names.length === 0 ? [] : await ask(names).catch(() => [])
+    counted.forEach((one, i) => {
+      if (!one.waiting && !one.active) return
+      for (const listener of members.get(names[i] ?? '') ?? []) listener(one)
+    })
+    if (!closed) timer = setTimeout(() => void look(), everyMs)
   }
-  const tell = async (): Promise<void> => {
-    if (members.size === 0) return
-    const counted = await count().catch(() => new Map<string, Counted>())
-    for (const [name, listeners] of members)
-      if (counted.get(name)?.waiting === true) for (const listener of listeners) listener()
-  }
-  const timer = setInterval(() => void tell(), everyMs)
+  timer = setTimeout(() => void look(), everyMs)
 
   return {
-    join(queueName, onWaiting) {
+    join(queueName, listener) {
       const own = members.get(queueName) ?? new Set()
-      members.set(queueName, own.add(onWaiting))
+      members.set(queueName, own.add(listener))
       return {
         leave() {
-          own.delete(onWaiting)
-          if (own.size === 0) members.delete(queueName)
+          own.delete(listener)
+          if (own.size === 0 && members.get(queueName) === own) members.delete(queueName)
         },
       }
     },
-    // One that the others do not know of yet is taken for active: then it is asked for by itself.
-    isActive: async (queueName) => (await count()).get(queueName)?.active ?? true,
-    close: () => clearInterval(timer),
+    close() {
+      closed = true
+      clearTimeout(timer)
+    },
   }
 }
