@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { plus } from '../../api/took.ts'
 import { type Duration, toMs } from '../../lib/duration.ts'
 import type { Usage } from '../../store/usage.ts'
 import type { Cli } from '../cli.ts'
@@ -75,19 +76,6 @@ function byFunction(usage: readonly Usage[]): Usage[] {
 }
 
 function add(a: Usage, b: Usage): Usage {
-  return {
-    ...a,
-    runs: a.runs + b.runs,
-    attempts: a.attempts + b.attempts,
-    failed: a.failed + b.failed,
-    cold: a.cold + b.cold,
-    busyMs: a.busyMs + b.busyMs,
-    failedMs: a.failedMs + b.failedMs,
-    billedMs: a.billedMs + b.billedMs,
-    gbSeconds: a.gbSeconds + b.gbSeconds,
-    cpuMs: a.cpuMs + b.cpuMs,
-    peakKb: Math.max(a.peakKb, b.peakKb),
-    bytesIn: a.bytesIn + b.bytesIn,
-    bytesOut: a.bytesOut + b.bytesOut,
-  }
+  const bytes = { bytesIn: a.bytesIn + b.bytesIn, bytesOut: a.bytesOut + b.bytesOut }
+  return { ...plus(a, b), runs: a.runs + b.runs, ...bytes }
 }

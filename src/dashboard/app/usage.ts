@@ -1,18 +1,10 @@
 import { costOf, type Rates } from '../../api/prices.ts'
+import { plus, type Took } from '../../api/took.ts'
 
 /** What a function took on one day (UTC), as `GET /usage` answers it, as far as the page shows it. */
-export interface Day {
+export interface Day extends Took {
   readonly day: string
   readonly functionId: string
-  readonly attempts: number
-  readonly failed: number
-  readonly cold: number
-  readonly busyMs: number
-  readonly failedMs: number
-  readonly billedMs: number
-  readonly gbSeconds: number
-  readonly cpuMs: number
-  readonly peakKb: number
 }
 
 /** What all of it would have cost at one cloud. */
@@ -44,7 +36,7 @@ export function groupBy(days: readonly Day[], by: Grouping): readonly Row[] {
     const day = by === 'function' ? '' : each.day
     const functionId = by === 'day' ? '' : each.functionId
     const key = JSON.stringify([day, functionId])
-    rows.set(key, add(rows.get(key) ?? { ...NOTHING, day, functionId }, each))
+    rows.set(key, plus(rows.get(key) ?? { ...NOTHING, day, functionId }, each))
   }
   return [...rows.values()].toSorted(
     (a, b) => compare(b.day, a.day) || b.gbSeconds - a.gbSeconds || compare(a.functionId, b.functionId),
@@ -52,7 +44,7 @@ export function groupBy(days: readonly Day[], by: Grouping): readonly Row[] {
 }
 
 export function total(days: readonly Day[]): Row {
-  return days.reduce(add, { ...NOTHING, day: '', functionId: '' })
+  return days.reduce<Row>(plus, { ...NOTHING, day: '', functionId: '' })
 }
 
 /** What a row would have cost, in US dollars. */
@@ -82,21 +74,6 @@ export function toCsv(rows: readonly Row[], { cloud, rates }: Pick<Cost, 'cloud'
 
 function quote(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell
-}
-
-function add(a: Row, b: Day): Row {
-  return {
-    ...{ day: a.day, functionId: a.functionId },
-    attempts: a.attempts + b.attempts,
-    failed: a.failed + b.failed,
-    cold: a.cold + b.cold,
-    busyMs: a.busyMs + b.busyMs,
-    failedMs: a.failedMs + b.failedMs,
-    billedMs: a.billedMs + b.billedMs,
-    gbSeconds: a.gbSeconds + b.gbSeconds,
-    cpuMs: a.cpuMs + b.cpuMs,
-    peakKb: Math.max(a.peakKb, b.peakKb),
-  }
 }
 
 function compare(a: string, b: string): number {
