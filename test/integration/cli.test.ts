@@ -492,6 +492,8 @@ describe('the command line', () => {
       const sent = spawnCli(['send', 'emails', '-d', '-', '--cwd', root])
       sent.child.stdin?.end('{}')
       assert.match((await sent.ended).stdout, /^accepted/)
+      // More than a pipe holds: it is written when somebody reads.
+      await new Promise((resolve) => waiting.child.stdin?.write(' '.repeat(500_000), resolve))
       waiting.child.kill('SIGTERM')
       assert.equal((await waiting.ended).code, 143)
     })
