@@ -45,7 +45,8 @@ const COLUMNS: Readonly<Record<Subject, Readonly<Record<string, Column>>>> = {
     error: { sql: FAILURE },
     fingerprint: { sql: 'r.fingerprint' },
     attempt: { sql: 'r.attempt' },
-    duration: { sql: 'extract(epoch from r.finished_at - r.started_at) * 1000' },
+    // As people are shown it: of whole milliseconds.
+    duration: { sql: `extract(epoch from ${inMs('r.finished_at')} - ${inMs('r.started_at')}) * 1000` },
     worker: { sql: 'r.worker' },
     bulk: { sql: 'r.bulk' },
     text: { sql: `concat_ws(' ', r.id, r.function_id, ${FAILURE})` },
@@ -174,4 +175,8 @@ function narrowed({ field, values, negated }: Term, subject: Subject, bind: Bind
   return field === 'since'
     ? ` and ${id} >= ${bind(idAt(prefix, ms - SKEW_MS))}`
     : ` and ${id} <= ${bind(idAt(prefix, ms + SKEW_MS))}`
+}
+
+function inMs(column: string): string {
+  return `date_trunc('milliseconds', ${column})`
 }

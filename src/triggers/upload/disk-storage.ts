@@ -116,7 +116,8 @@ async function sweepOne(places: Places, id: string, { idleMs, onceMs }: Limits):
 async function idleSinceMs(drafts: string, id: string): Promise<number> {
   for (const suffix of ['', '.json', '.commit']) {
     const stats = await lstat(join(drafts, id + suffix)).catch(() => null)
-    if (stats) return Date.now() - stats.mtimeMs
+    // A file's time is finer than ours: one of just now may look as if it were to come.
+    if (stats) return Math.max(0, Date.now() - stats.mtimeMs)
   }
   return 0
 }
