@@ -105,7 +105,12 @@ export function createServing({ queue, concurrency, work }: ServingDeps): Servin
       const one = open(functionId)
       const taken = one?.slots.takeWithin(SOON_MS) ?? false
       if (!one || taken === false) return null
-      return taken === true ? keep(one, follow) : taken.then((was) => (was ? keep(one, follow) : null))
+      if (taken === true) return keep(one, follow)
+      return taken.then((was) => {
+        if (was && !stopping) return keep(one, follow)
+        if (was) one.slots.give()
+        return null
+      })
     },
     async stop() {
       stopping = true

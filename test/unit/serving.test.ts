@@ -141,6 +141,18 @@ describe('a place for a run that does not come over the queue', () => {
     await close()
   })
 
+  it('that was waited for is not taken when the worker stops meanwhile', async () => {
+    const { serving, close } = await serve(1)
+    const first = serving.reserve('orders/place')
+    const second = serving.reserveSoon('orders/place')
+    assert.ok(second instanceof Promise)
+    const stopping = serving.stop()
+    first?.give()
+    assert.equal(await second, null)
+    await stopping
+    await close()
+  })
+
   it('is free again however often it is given back', async () => {
     const { serving, close } = await serve(1)
     const first = serving.reserve('orders/place')
