@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util'
 import type { Case, Told } from './case.ts'
 import { CLASSES } from './classes.ts'
+import { chooseEngines, type QueueEngine } from '../support/engines.ts'
 import { startTarget, type Target } from './target.ts'
 
 /**
- * `npm run bad-input [-- --class NAME | --case ID]`: every bad input of the list against one live server. Each must get
+ * `npm run bad-input [-- --engine redis --class NAME | --case ID]`: every bad input of the list against one live server, with the
+ * queue on Redis and on Postgres. Each must get
  * the right answer, and do no harm: no event from what was refused, no file of the sender's naming, no stall, no crash.
  */
 const { values } = parseArgs({
@@ -12,6 +14,7 @@ const { values } = parseArgs({
     case: { type: 'string' },
     class: { type: 'string' },
     'at-once': { type: 'string', default: '24' },
+    engine: { type: 'string', default: 'both' },
     list: { type: 'boolean', default: false },
   },
 })
@@ -23,6 +26,11 @@ const MAX_PAUSE_MS = 250
 const MAX_RSS_BYTES = 700 * 1_048_576
 /** Alone, a case that really holds the loop up does so every time. */
 const CONFIRMATIONS = 8
+
+interface Chosen {
+  readonly name: string
+  readonly cases: readonly Case[]
+}
 
 interface Row {
   readonly name: string
@@ -50,14 +58,20 @@ async function main(): Promise<void> {
     return
   }
   checkIds(chosen.flatMap(({ cases }) => cases))
+  for (const engine of await chooseEngines('bad-input', values.engine)) await runOn(engine, chosen)
+}
+
+async function runOn(engine: QueueEngine, chosen: readonly Chosen[]): Promise<void> {
+  console.log(`with the queue on ${engine === 'redis' ? 'Redis' : 'Postgres'}`)
   const started = performance.now()
-  const target = await startTarget()
+  const target = await startTarget(engine)
   const rows: Row[] = []
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void target.stop().finally(() => process.exit(1)))
+  const end = (): void => void target.stop().finally(() => process.exit(1))
+  process.once('SIGINT', end).once('SIGTERM', end)
   try {
     for (const { name, cases } of chosen) rows.push(await runClass(target, name, cases))
   } finally {
+    process.off('SIGINT', end).off('SIGTERM', end)
     await target.stop()
   }
   report(rows, (performance.now() - started) / 1_000)
@@ -159,7 +173,7 @@ function report(rows: readonly Row[], seconds: number): void {
   console.log(`\nlongest hold-up of the event loop ${worstStallMs.toFixed(0)} ms, ${memory}`)
   for (const line of wrong.slice(0, 60)) console.log(`  ✖ ${line}`)
   if (wrong.length > 0) console.log(`\nWRONG: ${wrong.length}; run one again with --case ID`)
-  process.exitCode = wrong.length > 0 ? 1 : 0
+  if (wrong.length > 0) process.exitCode = 1
 }
 
 console.log(

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { Pool } from 'pg'
 import { startEmbeddedPostgres } from '../../src/embedded/postgres.ts'
+import type { QueueEngine } from '../support/engines.ts'
 import { makeProject, type Running } from '../support/project.ts'
+import { startRedis } from '../support/redis-server.ts'
 import { SECRETS } from './classes/signers.ts'
 import { FUNCTIONS, PREPARE } from './project.ts'
 import { type Reply, type Request, send as sendTo, sendRaw as sendRawTo, type RawOptions } from './wire.ts'
@@ -39,9 +41,11 @@ export interface Pulse {
 const ADMIN_KEY = 'bad-input-key-of-more-than-twenty-characters'
 const REPOSITORY = join(import.meta.dirname, '..', '..')
 
-export async function startTarget(): Promise<Target> {
+export async function startTarget(engine: QueueEngine): Promise<Target> {
   const sandbox = await mkdtemp(join(tmpdir(), 'tappet-bad-input-'))
   const postgres = await startEmbeddedPostgres({ folder: join(sandbox, 'pg') })
+  const redis = engine === 'redis' ? await startRedis() : null
+  if (engine === 'redis' && !redis) throw new Error('bad-input on Redis needs redis-server on the PATH')
   const pool = new Pool({ connectionString: postgres.url, max: 4 })
   // The server is stopped while connections are still being closed.
   pool.on('error', () => undefined)
@@ -56,6 +60,7 @@ export async function startTarget(): Promise<Target> {
     LOG_LEVEL: 'warn',
     TMPDIR: join(sandbox, 'tmp'),
     DATABASE_URL: postgres.url,
+    ...(redis && { REDIS_URL: redis.url }),
     TAPPET_ADMIN_TOKEN: ADMIN_KEY,
     BAD_INPUT_MONITOR: monitor,
     NODE_OPTIONS: `--import=${join(REPOSITORY, 'test/bad-input/loop-monitor.mjs')}`,
@@ -78,6 +83,7 @@ export async function startTarget(): Promise<Target> {
       await running.stop()
       await project.remove()
       await pool.end()
+      await redis?.stop()
       await postgres.stop()
       await rm(sandbox, { recursive: true, force: true })
     },

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
-import { startRedis } from '../support/redis-server.ts'
+import { chooseEngines, type QueueEngine } from '../support/engines.ts'
 import { toReport } from './report.ts'
 import { selfTest } from './self-test.ts'
 import { type Progress, runTrial } from './trial.ts'
@@ -31,25 +31,11 @@ const { values } = parseArgs({
   },
 })
 
-type Engine = 'redis' | 'postgres'
-
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
-
-/** Both, unless one is asked for; without `redis-server` on the PATH only Postgres, and it says so. */
-async function chooseEngines(asked: string): Promise<readonly Engine[]> {
-  if (asked === 'redis' || asked === 'postgres') return [asked]
-  if (asked !== 'both')
-    throw new Error(`--engine must be redis, postgres or both, got ${JSON.stringify(asked)}`)
-  const redis = await startRedis()
-  await redis?.stop()
-  if (redis) return ['redis', 'postgres']
-  console.log(`chaos: the queue on Redis is left out, because redis-server is not on the PATH`)
-  return ['postgres']
-}
 
 async function main(): Promise<boolean> {
   if (values['self-test']) return selfTest(seed)
-  const engines = await chooseEngines(values.engine)
+  const engines = await chooseEngines('chaos', values.engine)
   const events = Math.round((values.release ? 1_000_000 : Number(values.events)) / engines.length)
   const faults = Math.round((values.release ? 1_000 : Number(values.faults)) / engines.length)
   console.log(`chaos: ${events} events and ${faults} faults on each of ${engines.join(', ')}; seed ${seed}`)
@@ -59,7 +45,7 @@ async function main(): Promise<boolean> {
   return good
 }
 
-async function runOn(engine: Engine, events: number, faults: number): Promise<boolean> {
+async function runOn(engine: QueueEngine, events: number, faults: number): Promise<boolean> {
   const trial = await runTrial({
     ...{ engine, events, faults, seed, batch: events >= 100_000 ? 25 : 5 },
     ...{
