@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { plus } from '../../api/took.ts'
+import { plus } from '../../store/took.ts'
 import { type Duration, toMs } from '../../lib/duration.ts'
 import type { Usage } from '../../store/usage.ts'
 import type { Cli } from '../cli.ts'

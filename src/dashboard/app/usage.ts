@@ -1,5 +1,5 @@
 import { costOf, type Rates } from '../../api/prices.ts'
-import { plus, type Took } from '../../api/took.ts'
+import { plus, type Took } from '../../store/took.ts'
 
 /** What a function took on one day (UTC), as `GET /usage` answers it, as far as the page shows it. */
 export interface Day extends Took {

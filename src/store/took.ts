@@ -1,12 +1,18 @@
 /** What attempts took, as pages and the command line add it up. */
 export interface Took {
+  /** How often the function was called. */
   readonly attempts: number
   readonly failed: number
+  /** Of the attempts, those in a process that had yet to load the function. */
   readonly cold: number
   readonly busyMs: number
+  /** Of that, in attempts that failed. */
   readonly failedMs: number
+  /** Each attempt rounded up to a millisecond. */
   readonly billedMs: number
+  /** Billed time × what the function may take. */
   readonly gbSeconds: number
+  /** As far as it is known: not of functions in other languages, nor of attempts that were killed. */
   readonly cpuMs: number
   readonly peakKb: number
 }
